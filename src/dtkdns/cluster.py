@@ -1,0 +1,139 @@
+"""One cluster's domains, addresses and endpoints, as an immutable value.
+
+A change makes a new `Cluster`; the old one stays what it was, so whoever still answers from it is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
+
+from attrs import evolve, field, frozen
+
+from dtkdns import names
+from dtkdns.endpoint import ADDRESS_TYPES, Changes, Endpoint, Key
+
+Group: TypeAlias = tuple[Endpoint, ...]
+"""The endpoints of one owner name, at most one of a key."""
+
+DEFAULT = "default"
+"""The cluster whose routes are at `/`."""
+
+
+@frozen
+class Delta:
+    """What one change made of the stored endpoints: the least that has to be committed."""
+
+    put: tuple[Endpoint, ...] = ()
+    removed: tuple[Key, ...] = ()
+    owners: frozenset[str] = frozenset()
+    """The owner names with any difference."""
+
+    def __bool__(self) -> bool:
+        return bool(self.owners)
+
+
+@frozen
+class Cluster:
+    name: str
+    domains: tuple[str, ...] = ()
+    """The managed domains in force, in ASCII, each once."""
+    addresses: tuple[str, ...] = ()
+    """The cluster's own addresses; empty when none is known."""
+    endpoints: Mapping[str, Group] = field(factory=dict)
+    """Owner name to its endpoints, in the order in which the names first came."""
+    since: Mapping[str, float] = field(factory=dict)
+    """Owner name to the time (POSIX seconds) since when it has had an A, AAAA or CNAME without a break."""
+
+    def manages(self, owner: str) -> bool:
+        """Whether an owner name lies in one of the managed domains."""
+        return names.inside(owner, self.domains)
+
+    def adjust(self, endpoints: Iterable[Endpoint]) -> tuple[list[Endpoint], list[Endpoint]]:
+        """The desired endpoints that are managed, and those that are not."""
+        kept: list[Endpoint] = []
+        left_out: list[Endpoint] = []
+        for endpoint in endpoints:
+            (kept if self.manages(endpoint.owner) else left_out).append(endpoint)
+        return kept, left_out
+
+    def apply(self, changes: Changes, now: float) -> tuple[Cluster, Delta]:
+        """The cluster after a `POST /records`, and what is different.
+
+        The keys of `delete` and of `updateOld` go, whatever the content sent with them; then `updateNew` is put
+        and then `create`. What is put as it already stood is no difference, so a repeated call changes nothing.
+        """
+        groups: dict[str, dict[Key, Endpoint]] = {}
+
+        def group(owner: str) -> dict[Key, Endpoint]:
+            if owner not in groups:
+                groups[owner] = {endpoint.key: endpoint for endpoint in self.endpoints.get(owner, ())}
+            return groups[owner]
+
+        for endpoint in (*changes.delete, *changes.update_old):
+            group(endpoint.owner).pop(endpoint.key, None)
+        for endpoint in (*changes.update_new, *changes.create):
+            group(endpoint.owner)[endpoint.key] = endpoint
+        return self._with_groups({owner: tuple(found.values()) for owner, found in groups.items()}, now)
+
+    def forget(self, name: str) -> tuple[Cluster, Delta]:
+        """The cluster without a name and without external-dns' ownership TXT records for it.
+
+        Those are the TXT records whose label `ownedRecord` is the name; a TXT without that label is told by its
+        name, `<type>-<name>` (external-dns' `registry/mapper`).
+        """
+        owner = names.to_ascii(name)
+        types = {endpoint.record_type.lower() for endpoint in self.endpoints.get(owner, ())}
+        mapped = {f"{record_type}-{owner}" for record_type in types}
+
+        def goes(endpoint: Endpoint) -> bool:
+            if endpoint.owner == owner:
+                return True
+            if endpoint.record_type != "TXT":
+                return False
+            owned = endpoint.labels.get("ownedRecord")
+            return endpoint.owner in mapped if owned is None else names.to_ascii(owned) == owner
+
+        groups: dict[str, Group] = {}
+        for other, found in self.endpoints.items():
+            left = tuple(endpoint for endpoint in found if not goes(endpoint))
+            if len(left) != len(found):
+                groups[other] = left
+        return self._with_groups(groups, now=0.0)
+
+    def all_endpoints(self) -> Iterator[Endpoint]:
+        """Every endpoint, in a stable order."""
+        for found in self.endpoints.values():
+            yield from found
+
+    def _with_groups(self, groups: Mapping[str, Group], now: float) -> tuple[Cluster, Delta]:
+        put: list[Endpoint] = []
+        removed: list[Key] = []
+        owners: list[str] = []
+        endpoints = dict(self.endpoints)
+        since = dict(self.since)
+        for owner, new in groups.items():
+            old = {endpoint.key: endpoint for endpoint in endpoints.get(owner, ())}
+            changed = [
+                endpoint
+                for endpoint in new
+                if endpoint.key not in old or old[endpoint.key].document != endpoint.document
+            ]
+            gone = old.keys() - {endpoint.key for endpoint in new} if old else ()
+            if not changed and not gone:
+                continue
+            put += changed
+            removed += gone
+            owners.append(owner)
+            if new:
+                endpoints[owner] = new
+            else:
+                del endpoints[owner]
+            if any(endpoint.record_type in ADDRESS_TYPES for endpoint in new):
+                since.setdefault(owner, now)
+            else:
+                since.pop(owner, None)
+        if not owners:
+            return self, Delta()
+        delta = Delta(tuple(put), tuple(removed), frozenset(owners))
+        return evolve(self, endpoints=endpoints, since=since), delta

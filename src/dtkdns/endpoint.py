@@ -1,0 +1,68 @@
+"""What external-dns sends, in its own terms: endpoints, and the changes made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from attrs import frozen
+
+from dtkdns import names
+
+Key: TypeAlias = tuple[str, str, str]
+"""What makes an endpoint one and the same: normalised name, record type, set identifier."""
+
+ADDRESS_TYPES = frozenset({"A", "AAAA", "CNAME"})
+"""The record types that make a name resolve to an address."""
+
+
+@frozen
+class Endpoint:
+    """One record set of external-dns (its `endpoint/endpoint.go`), with the very bytes it arrived as."""
+
+    key: Key
+    owner: str
+    """The owner name in ASCII: what the name is called on the desktop."""
+    targets: tuple[str, ...]
+    ttl: int
+    """Seconds; 0 when none was configured."""
+    labels: Mapping[str, str]
+    document: bytes
+    """The JSON object as it was sent: what `GET /records` gives back."""
+
+    @property
+    def record_type(self) -> str:
+        return self.key[1]
+
+    @property
+    def resource(self) -> str:
+        """The Kubernetes object it was made from, as `ingress/<namespace>/<name>`; empty when not said."""
+        return self.labels.get("resource", "")
+
+
+def make_endpoint(
+    name: str,
+    record_type: str,
+    set_identifier: str,
+    targets: tuple[str, ...],
+    ttl: int,
+    labels: Mapping[str, str],
+    document: bytes,
+) -> Endpoint:
+    """An Endpoint from its fields, with the name normalised."""
+    normalised = names.normalise(name)
+    owner = normalised if normalised.isascii() else names.to_ascii(normalised)
+    return Endpoint((normalised, record_type, set_identifier), owner, targets, ttl, labels, document)
+
+
+@frozen
+class Changes:
+    """One `POST /records` (external-dns' `plan/plan.go`)."""
+
+    create: tuple[Endpoint, ...] = ()
+    update_old: tuple[Endpoint, ...] = ()
+    update_new: tuple[Endpoint, ...] = ()
+    delete: tuple[Endpoint, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.create or self.update_old or self.update_new or self.delete)

@@ -1,0 +1,189 @@
+"""The face that writes the hosts file: one write at a time, and callers that come meanwhile share the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from attrs import evolve, frozen
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from dtkdns import names
+from dtkdns.cluster import DEFAULT
+from dtkdns.hosts.replace import Edited, HostsFile, HostsFileError, Signature
+from dtkdns.hosts.text import Entry, Spliced, make_entry, splice
+from dtkdns.projection import Projection, Shown
+from dtkdns.status import HostsStatus
+from dtkdns.worker import Worker
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+"""Seconds between attempts after a failure; each pause is twice the one before."""
+
+
+@frozen
+class _Written:
+    edited: Edited
+    spliced: Spliced
+
+
+class HostsBlock:
+    """The block as it should be, and the writing of it. Blocks; only the hosts file's own thread uses it."""
+
+    def __init__(self, file: HostsFile, state: str) -> None:
+        self._file = file
+        self._state = state
+        self._entries: dict[str, Entry] = {}
+        self._known: bytes | None = None
+
+    def write(self, changes: Mapping[str, Entry | None]) -> _Written:
+        """Take over changed entries (None: no longer shown) and write the file if it differs.
+
+        Raises `HostsFileError`; the changes are taken over all the same.
+        """
+        self._take_over(changes)
+        spliced: list[Spliced] = []
+
+        def transform(text: bytes) -> bytes:
+            spliced.append(splice(text, self._entries, self._state, self._known))
+            return spliced[-1].text
+
+        edited = self._file.edit(transform)
+        self._known = spliced[-1].block
+        return _Written(edited, spliced[-1])
+
+    def _take_over(self, changes: Mapping[str, Entry | None]) -> None:
+        count = len(self._entries)
+        for name, entry in changes.items():
+            if entry is None:
+                self._entries.pop(name, None)
+            else:
+                self._entries[name] = entry
+        if len(self._entries) > count:  # kept sorted, so that sorting it for each write costs next to nothing
+            self._entries = {name: self._entries[name] for name in sorted(self._entries)}
+
+
+class HostsWriter:
+    """Keeps the block of the hosts file equal to the projection."""
+
+    _log = Logger()
+
+    def __init__(self, block: HostsBlock, file: HostsFile, worker: Worker, clock: IReactorTime) -> None:
+        self._block = block
+        self._file = file
+        self._worker = worker
+        self._clock = clock
+        self.status = HostsStatus()
+        self._pending: dict[str, Entry | None] = {}
+        self._waiting: list[Deferred[None]] = []
+        self._writing: Deferred[None] | None = None
+        self._signature: Signature | None = None
+        self._retry: IDelayedCall | None = None
+        self._pause = FIRST_PAUSE
+
+    def hold(self) -> None:
+        """Leave the block as it is until `release`: what should be in it is not known for certain."""
+        self.status = evolve(self.status, held=True)
+
+    def release(self) -> None:
+        """Write again, with the next `show`."""
+        self.status = evolve(self.status, held=False)
+
+    def show(self, projection: Projection, changed: Iterable[str]) -> Deferred[None]:
+        """Write these names as the projection has them.
+
+        The Deferred fires when the file holds them and fails with `HostsFileError` if this attempt to write
+        fails; further attempts follow with growing pauses. While the block is held it fires at once.
+        """
+        for name in changed:
+            self._pending[name] = _entry(projection.shown.get(name))
+        if self.status.held:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        self._write()
+        return waiting
+
+    def check(self) -> None:
+        """Mend the block if the file is not the one that was written last."""
+        if not self.status.held and self._writing is None and self._file.signature() != self._signature:
+            self._write()
+
+    async def stop(self) -> None:
+        """Let a write that is under way end, and try no more."""
+        if self._writing is not None:
+            await self._writing
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
+
+    def _write(self) -> None:
+        if self._writing is not None:
+            return
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
+        pending, self._pending = self._pending, {}
+        waiting, self._waiting = self._waiting, []
+        done = self._worker.run(self._block.write, pending).addCallbacks(self._written, self._failed)
+        self._writing = done.addBoth(self._answer, waiting)
+
+    def _answer(self, failure: Failure | None, waiting: list[Deferred[None]]) -> None:
+        self._writing = None
+        if self._waiting:
+            self._write()
+        for one in waiting:
+            if failure is None:
+                one.callback(None)
+            else:
+                one.errback(failure)
+
+    def _written(self, written: _Written) -> None:
+        edited, spliced = written.edited, written.spliced
+        if self.status.failing:
+            self._log.info("The hosts file can be written again.")
+        if edited.way.startswith("in place") and edited.way != self.status.way:
+            self._log.warn("{path} is written {way}.", path=self._file.path, way=edited.way)
+        for line in spliced.moved_out:
+            self._log.warn(
+                "A line of yours stood inside the block of dtkdns and is now behind it: {line!r}", line=line
+            )
+        self._report_shadowed(spliced.shadowed)
+        self._signature = edited.signature
+        self._pause = FIRST_PAUSE
+        self.status = HostsStatus(
+            way=edited.way or self.status.way,
+            written=self._clock.seconds(),
+            held=self.status.held,
+            shadowed=spliced.shadowed,
+        )
+
+    def _report_shadowed(self, shadowed: Mapping[str, str]) -> None:
+        for name in sorted(shadowed.keys() - self.status.shadowed.keys()):
+            self._log.warn(
+                "{name}: a line of your own in {path} says {theirs}, and it wins. Remove it to see the cluster's.",
+                name=name,
+                path=self._file.path,
+                theirs=shadowed[name],
+            )
+        for name in sorted(self.status.shadowed.keys() - shadowed.keys()):
+            self._log.info("{name}: no line of your own stands in the way any more.", name=name)
+
+    def _failed(self, failure: Failure) -> Failure:
+        if failure.check(HostsFileError) is None:
+            self._log.failure("The hosts file was not written because of a fault of dtkdns itself.", failure)
+            failure = Failure(HostsFileError("The hosts file was not written: see the log of dtkdns."))
+        reason = failure.getErrorMessage()
+        self._log.error("{reason} Next try within {pause:.0f} s.", reason=reason, pause=self._pause)
+        self.status = evolve(self.status, failing=reason)
+        self._retry = self._clock.callLater(self._pause, self._write)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        return failure
+
+
+def _entry(shown: Shown | None) -> Entry | None:
+    """The block's entry for a name; none for a name that is not shown, or that a hosts file cannot hold."""
+    if shown is None or names.is_wildcard(shown.name):
+        return None
+    cluster = "" if shown.cluster == DEFAULT else shown.cluster
+    return make_entry(shown.name, shown.addresses, cluster, shown.resource)

@@ -1,0 +1,349 @@
+"""The only state that changes: clusters, settings and their projection.
+
+Every change goes the same way, one at a time: apply it to the values, commit what is different, publish the
+new projection to the faces. Nothing is visible before it is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Protocol
+
+from attrs import evolve
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from dtkdns import names, reports
+from dtkdns.cluster import Cluster, Delta
+from dtkdns.endpoint import Changes, Endpoint, Key
+from dtkdns.fights import Fights
+from dtkdns.projection import Projection
+from dtkdns.rdata import Network
+from dtkdns.settings import PostedFile, Settings
+from dtkdns.store import Loaded, Store, StoreError
+from dtkdns.wire import encode_endpoints
+from dtkdns.worker import Worker
+
+LOAD_PAUSE = 5.0
+"""Seconds between attempts to read a store that could not be read at start."""
+MOST_WAITING = 64
+"""Changes that wait for the one under way; more are refused, lest a disk that hangs fill the memory."""
+
+
+class NotReadyError(Exception):
+    """Nothing can be answered yet; the message is a sentence."""
+
+
+class NotFoundError(Exception):
+    """What was named is not there; the message is a sentence."""
+
+
+class Face(Protocol):
+    """Something that shows projections, as the hosts file does."""
+
+    def show(self, projection: Projection, changed: Iterable[str]) -> Deferred[None]:
+        """Show these names as the projection has them; fires when they are shown, fails with the reason if not.
+
+        After a failure the face goes on trying by itself.
+        """
+        ...
+
+    def hold(self) -> None:
+        """Leave what is shown as it is: what should be shown is not known for certain."""
+        ...
+
+    def release(self) -> None:
+        """Show again, with the next `show`."""
+        ...
+
+
+class Provider:
+    """What external-dns' calls and the management calls do.
+
+    What returns a Deferred or a coroutine is done once it fires, whether or not its caller still waits.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        store: Store,
+        posted: PostedFile,
+        routable: tuple[Network, ...],
+        faces: Sequence[Face],
+        worker: Worker,
+        clock: IReactorTime,
+    ) -> None:
+        self._store = store
+        self._posted = posted
+        self._settings = Settings()
+        self._faces = faces
+        self._worker = worker
+        self._clock = clock
+        self.projection = Projection(routable)
+        self._clusters: dict[str, Cluster] = {}
+        self._not_ready = "dtkdns is starting: try again."
+        self._held = False
+        self._retry: IDelayedCall | None = None
+        self._lock = DeferredLock()
+        self._encoded: dict[str, tuple[Cluster, bytes]] = {}
+        self._fights = Fights()
+        self._left_out: dict[str, frozenset[Key]] = {}
+        self._filter_read: set[str] = set()
+
+    def load(self, settings: Settings) -> None:
+        """Read the store and show what it holds; blocks, so it is called before anything listens.
+
+        A store that cannot be read now is tried again later. Raises `StoreTooNewError`.
+        """
+        self._settings = settings
+        try:
+            loaded = self._store.load()
+        except StoreError as error:
+            self._load_failed(error)
+        else:
+            self._take(loaded)
+
+    async def close(self) -> None:
+        """Let the change that is under way end, and close the store."""
+        await self._lock.acquire()
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
+        await self._worker.run(self._store.close)
+
+    # What external-dns asks
+
+    def domain_filter(self, name: str) -> tuple[str, ...]:
+        """The domains whose names external-dns may send; it asks once, at its start. Never fails."""
+        if name not in self._filter_read:
+            self._filter_read.add(name)
+        return self._settings.domains(name)
+
+    def records(self, name: str) -> bytes:
+        """Every endpoint ever accepted, as a JSON array. Raises `NotReadyError`."""
+        cluster = self._cluster(name)
+        encoded = self._encoded.get(name)
+        if encoded is None or encoded[0] is not cluster:
+            encoded = self._encoded[name] = cluster, encode_endpoints(cluster.all_endpoints())
+        return encoded[1]
+
+    def adjust(self, name: str, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+        """The desired endpoints that are managed; the others are reported once. Raises `NotReadyError`."""
+        kept, left_out = self._cluster(name).adjust(endpoints)
+        known = self._left_out.get(name, frozenset())
+        if left_out or known:
+            reports.report_left_out(name, left_out, known)
+            self._left_out[name] = frozenset(endpoint.key for endpoint in left_out)
+        return kept
+
+    async def apply(self, name: str, changes: Changes) -> None:
+        """Apply one `POST /records`, the whole of it or nothing; done when it is stored and shown.
+
+        Raises `NotReadyError`, `StoreError` (nothing was stored), or what a face raises (all was stored).
+        """
+        if not changes:
+            return
+        await self._turn()
+        try:
+            now = self._clock.seconds()
+            cluster, delta = self._cluster(name).apply(changes, now)
+            await self._commit(cluster, delta)
+            put = [endpoint.key for endpoint in delta.put]
+            reports.report_fights(name, self._fights.note(put, delta.removed, now))
+            shown = self._publish({name: cluster}, delta.owners, release=True)
+        finally:
+            self._lock.release()
+        await shown
+
+    # Management
+
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    async def add_domains(self, name: str, domains: tuple[str, ...]) -> None:
+        """Manage further domains.
+
+        Raises `NotReadyError`, `PostedFileError` (nothing changed), or what a face raises (it is in force).
+        """
+        new = [domain for domain in domains if domain not in self._settings.domains(name)]
+        await self._change_settings(name, lambda settings: settings.with_domains(name, domains))
+        if new and name in self._filter_read:
+            self._log.info(
+                "external-dns read its domains before {new} was added: restart it (kubectl rollout restart), or it"
+                " goes on leaving these names alone.",
+                new=", ".join(new),
+            )
+
+    async def remove_domain(self, name: str, domain: str) -> None:
+        """Manage a posted domain no longer.
+
+        Raises `NotFoundError`, `SettingError` where an option sets it, and what `add_domains` does.
+        """
+
+        def change(settings: Settings) -> Settings:
+            try:
+                return settings.without_domain(name, domain)
+            except KeyError:
+                raise NotFoundError(
+                    f"{domain} is not among the managed domains: GET /domains lists them."
+                ) from None
+
+        await self._change_settings(name, change)
+
+    async def set_addresses(self, name: str, addresses: tuple[str, ...]) -> None:
+        """Lead the names of a cluster to other addresses. Raises what `add_domains` does."""
+        await self._change_settings(name, lambda settings: settings.with_addresses(name, addresses))
+
+    async def forget_name(self, name: str, dns_name: str) -> None:
+        """Drop a name with its ownership records.
+
+        Raises `NotFoundError` where there is no such name, and what `apply` does.
+        """
+        await self._turn()
+        try:
+            cluster, delta = self._cluster(name).forget(dns_name)
+            if not delta:
+                raise NotFoundError(f"There is no record of {dns_name!a}: GET /records lists them.")
+            await self._commit(cluster, delta)
+            shown = self._publish({name: cluster}, delta.owners)
+        finally:
+            self._lock.release()
+        await shown
+
+    async def forget_cluster(self, name: str) -> None:
+        """Drop a cluster's records and all that was posted for it; what options set stays.
+
+        Raises `NotFoundError`, `NotReadyError`, `StoreError`, `PostedFileError`, or what a face raises.
+        """
+        await self._turn()
+        try:
+            cluster = self._cluster(name)
+            settings = self._settings.without_cluster(name)
+            if not cluster.endpoints and settings == self._settings:
+                raise NotFoundError(f"There is nothing of a cluster {name}.")
+            delta = Delta((), tuple(e.key for e in cluster.all_endpoints()), frozenset(cluster.endpoints))
+            await self._commit(evolve(cluster, endpoints={}, since={}), delta)
+            await self._worker.run(self._posted.save, settings)
+            self._settings = settings
+            shown = self._publish({name: self._with_settings(Cluster(name))}, delta.owners)
+        finally:
+            self._lock.release()
+        await shown
+
+    # The way of every change
+
+    async def _change_settings(self, name: str, change: _Change) -> None:
+        await self._turn()
+        try:
+            old = self._cluster(name)
+            settings = change(self._settings)
+            if settings != self._settings:
+                await self._worker.run(self._posted.save, settings)
+                self._settings = settings
+            new = self._with_settings(old)
+            owners: set[str] = set()
+            if new.domains != old.domains:
+                changed = set(new.domains) ^ set(old.domains)
+                owners.update(owner for owner in new.endpoints if names.inside(owner, changed))
+            if new.addresses != old.addresses:
+                owners.update(new.since)
+            reports.report_settings(
+                name,
+                new.domains if new.domains != old.domains else None,
+                new.addresses if new.addresses != old.addresses else None,
+            )
+            shown = self._publish({name: new}, frozenset(owners))
+        finally:
+            self._lock.release()
+        await shown
+
+    async def _turn(self) -> None:
+        """Wait until no other change is under way; the lock is then held."""
+        if len(self._lock.waiting) >= MOST_WAITING:
+            raise NotReadyError(f"{MOST_WAITING} changes wait for the disk: try again later.")
+        await self._lock.acquire()
+
+    async def _commit(self, cluster: Cluster, delta: Delta) -> None:
+        if delta:
+            await self._worker.run(self._store.commit, cluster, delta)
+            self._worker.run(self._store.tidy).addErrback(self._not_tidied)
+
+    def _not_tidied(self, failure: Failure) -> None:
+        self._log.failure("The store could not be tidied up.", failure)
+
+    def _publish(
+        self, clusters: dict[str, Cluster], owners: frozenset[str], *, release: bool = False
+    ) -> Coroutine[Deferred[object], object, None]:
+        """Make new values of clusters visible; to be awaited for every face to show them."""
+        self._clusters = {**self._clusters, **clusters}
+        old = self.projection
+        self.projection, touched = old.after(self._clusters, owners)
+        reports.report_difference(old, self.projection, touched)
+        if release and self._held:
+            self._held = False
+            for face in self._faces:
+                face.release()
+        return _all_of([face.show(self.projection, touched) for face in self._faces])
+
+    def _cluster(self, name: str) -> Cluster:
+        if self._not_ready:
+            raise NotReadyError(self._not_ready)
+        cluster = self._clusters.get(name)
+        return self._with_settings(Cluster(name)) if cluster is None else cluster
+
+    def _with_settings(self, cluster: Cluster) -> Cluster:
+        return evolve(
+            cluster,
+            domains=self._settings.domains(cluster.name),
+            addresses=self._settings.addresses(cluster.name),
+        )
+
+    # Loading
+
+    def _take(self, loaded: Loaded) -> None:
+        self._not_ready = ""
+        found = {name: Cluster(name) for name in sorted(self._settings.clusters())} | dict(loaded.clusters)
+        clusters = {name: self._with_settings(cluster) for name, cluster in found.items()}
+        owners = frozenset(owner for cluster in clusters.values() for owner in cluster.endpoints)
+        self.projection, touched = self.projection.after(clusters, owners)
+        self._clusters = clusters
+        records = sum(len(group) for cluster in clusters.values() for group in cluster.endpoints.values())
+        reports.report_counts(self.projection.shown, records)
+        for sentence in loaded.damage:
+            self._log.error(
+                "{sentence} The hosts file stays as it is until external-dns has sent its records again, in its"
+                " next pass.",
+                sentence=sentence,
+            )
+        self._held = bool(loaded.damage)
+        for face in self._faces:
+            if self._held:
+                face.hold()
+            face.show(self.projection, touched).addErrback(lambda _said: None)  # the face says it, and tries on
+
+    def _load_failed(self, error: StoreError) -> None:
+        self._not_ready = f"{error} dtkdns tries again every {LOAD_PAUSE:.0f} s."
+        self._log.error("{sentence}", sentence=self._not_ready)
+        self._retry = self._clock.callLater(LOAD_PAUSE, self._load_again)
+
+    def _load_again(self) -> None:
+        def failed(failure: Failure) -> None:
+            failure.trap(StoreError)
+            self._load_failed(StoreError(failure.getErrorMessage()))
+
+        loading = self._worker.run(self._store.load).addCallbacks(self._take, failed)
+        loading.addErrback(lambda failure: self._log.failure("The stored records cannot be used.", failure))
+
+
+class _Change(Protocol):
+    def __call__(self, settings: Settings, /) -> Settings: ...
+
+
+async def _all_of(shows: list[Deferred[None]]) -> None:
+    """Wait for all; raises the first failure among them."""
+    for succeeded, result in await DeferredList(shows, consumeErrors=True):
+        if not succeeded and isinstance(result, Failure):
+            result.raiseException()

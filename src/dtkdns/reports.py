@@ -1,0 +1,121 @@
+"""What a change means, in log lines for the person at the desktop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from twisted.logger import Logger
+
+from dtkdns import names
+from dtkdns.cluster import DEFAULT
+from dtkdns.endpoint import Endpoint, Key
+from dtkdns.projection import Hidden, Projection, Reason, Shown
+
+MANY = 20
+"""Lines of a kind that one call may cause; above it there is one line with their number."""
+
+_log = Logger(namespace="dtkdns")
+
+
+def report_difference(old: Projection, new: Projection, touched: Iterable[str]) -> None:
+    """Say which names appeared, moved or went, and why endpoints are not shown, each once."""
+    appeared: list[Shown] = []
+    moved: list[Shown] = []
+    gone: list[Shown] = []
+    hidden: list[Hidden] = []
+    for name in sorted(touched):
+        known = old.hidden.get(name, ())
+        hidden += [one for one in new.hidden.get(name, ()) if one not in known]
+        before, now = old.shown.get(name), new.shown.get(name)
+        if names.is_wildcard(name):
+            continue
+        if now is None:
+            gone += [before] if before is not None else []
+        elif before is None:
+            appeared.append(now)
+        elif before.addresses != now.addresses:
+            moved.append(now)
+    _say_each("{count} names appeared.", [_appeared(shown) for shown in appeared])
+    _say_each("{count} names moved to another address.", [_appeared(shown) for shown in moved])
+    _say_each("{count} names are gone.", [f"{shown.name} is gone{_source(shown)}." for shown in gone])
+    _say_each(
+        "{count} records are kept but not shown.",
+        [_hidden(one) for one in hidden if one.reason is not Reason.OWNERSHIP],
+    )
+
+
+def report_left_out(cluster: str, left_out: Iterable[Endpoint], known: frozenset[Key]) -> None:
+    """Say which desired endpoints external-dns is told to leave alone, unless that was said before."""
+    _say_each(
+        "{count} desired records lie outside the managed domains and are left out.",
+        [
+            f"{_name(one.key)} ({_plain(one.record_type)}) lies in none of the managed domains{_of(cluster)}"
+            " and is left out."
+            for one in left_out
+            if one.key not in known
+        ],
+    )
+
+
+def report_fights(cluster: str, keys: Iterable[Key]) -> None:
+    """Say that two external-dns undo each other's records, and the remedy."""
+    for key in list(keys)[:1]:
+        _log.warn(
+            "{name} ({record_type}) keeps being created and deleted{of}: it seems that two external-dns share this"
+            " base and undo each other's records. Give each Kubernetes cluster a base of its own, with"
+            " --webhook-provider-url=http://HOST:PORT/clusters/NAME (DTK: webhook-port: PORT/clusters/NAME).",
+            name=_name(key),
+            record_type=key[1],
+            of=_of(cluster),
+        )
+
+
+def report_settings(cluster: str, domains: Iterable[str] | None, addresses: Iterable[str] | None) -> None:
+    """Say which domains are managed now, or where the cluster's names lead now."""
+    if domains is not None:
+        _log.info("Managed domains{of}: {domains}.", of=_of(cluster), domains=", ".join(domains) or "none")
+    if addresses is not None:
+        _log.info("Address of the cluster{of}: {addresses}.", of=_of(cluster), addresses=", ".join(addresses))
+
+
+def report_counts(shown: Mapping[str, Shown], records: int) -> None:
+    """Say what was found at start."""
+    _log.info("{records} records are stored, {names} names resolve.", records=records, names=len(shown))
+
+
+def _say_each(count: str, lines: list[str]) -> None:
+    if len(lines) > MANY:
+        _log.info(count, count=len(lines))
+        return
+    for line in lines:
+        _log.info("{line}", line=line)
+
+
+def _appeared(shown: Shown) -> str:
+    instead = f", instead of {', '.join(map(_plain, shown.replaced))}" if shown.replaced else ""
+    return f"{shown.name} is {', '.join(shown.addresses)}{instead}{_source(shown)}."
+
+
+def _source(shown: Shown) -> str:
+    words = [shown.cluster] if shown.cluster != DEFAULT else []
+    words += [_plain(shown.resource)] if shown.resource else []
+    return f" ({' '.join(words)})" if words else ""
+
+
+def _hidden(hidden: Hidden) -> str:
+    what = f"{_name(hidden.key)} ({_plain(hidden.key[1])})"
+    return f"{what} is kept but not shown{_of(hidden.cluster)}: {hidden.sentence}."
+
+
+def _of(cluster: str) -> str:
+    return "" if cluster == DEFAULT else f" in cluster {cluster}"
+
+
+def _name(key: Key) -> str:
+    return _plain(key[0])
+
+
+def _plain(text: str) -> str:
+    """A text of anybody's as it can stand in a log line."""
+    shown = text if len(text) <= 260 else text[:257] + "..."
+    return shown if shown.isascii() and shown.isprintable() and shown else ascii(shown)

@@ -1,0 +1,157 @@
+"""The life of the process: lock, load, listen, and in the end drain."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from dtkdns.access import peer_address
+from dtkdns.hosts.replace import HostsFile
+from dtkdns.hosts.watch import HostsWatch
+from dtkdns.hosts.writer import HostsWriter
+from dtkdns.provider import Provider
+from dtkdns.settings import PostedFile
+from dtkdns.state import StateDirectory
+from dtkdns.web.channel import WebhookSite
+from dtkdns.worker import Worker
+
+STOP_SECONDS = 10.0
+"""How long a stop waits for requests in flight and for the disk."""
+
+
+class StartError(Exception):
+    """The service cannot start; the message is a sentence."""
+
+
+class WebhookService(Service):
+    """Everything that runs, started and stopped in order."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        site: WebhookSite,
+        provider: Provider,
+        posted: PostedFile,
+        option_domains: tuple[str, ...],
+        option_addresses: tuple[str, ...],
+        state: StateDirectory | None,
+        hosts_file: HostsFile,
+        writer: HostsWriter,
+        watch: HostsWatch,
+        workers: tuple[Worker, ...],
+        reactor: IReactorTime,
+    ) -> None:
+        self._endpoint = endpoint
+        self._site = site
+        self._provider = provider
+        self._posted = posted
+        self._option_domains = option_domains
+        self._option_addresses = option_addresses
+        self._state = state
+        self._hosts_file = hosts_file
+        self._writer = writer
+        self._watch = watch
+        self._workers = workers
+        self._reactor = reactor
+        self._lock: int | None = None
+        self.port: IListeningPort | None = None
+
+    def privilegedStartService(self) -> None:  # noqa: N802
+        """Take the state, load it, and only then listen.
+
+        Raises `StateError`, `StoreTooNewError` and `StartError`.
+        """
+        if self._state is not None:
+            self._lock = self._state.lock()
+            for path in self._hosts_file.remove_leftovers():
+                self._log.info("Removed {path}, which a crash left behind.", path=path)
+        for worker in self._workers:
+            worker.start()
+        settings, faults = self._posted.load(self._option_domains, self._option_addresses)
+        for fault in faults:
+            self._log.error("{fault}", fault=fault)
+        self._provider.load(settings)
+        self._listen()
+        self._announce(settings.domains("default"))
+
+    def startService(self) -> None:  # noqa: N802
+        """Watch the hosts file for changes by others."""
+        super().startService()  # type: ignore[no-untyped-call]
+        if self._state is not None:
+            self._watch.start()
+
+    def stopService(self) -> Deferred[None]:  # noqa: N802
+        """Answer the requests in flight, finish the write, close the store; within a bound."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        stopped = Deferred.fromCoroutine(self._drain())
+        stopped.addTimeout(STOP_SECONDS, self._reactor)
+        return stopped.addErrback(self._stopped_late)
+
+    async def _drain(self) -> None:
+        if self.port is not None:
+            await maybeDeferred(self.port.stopListening)
+        self._watch.stop()
+        await self._site.drain()
+        await self._writer.stop()
+        await self._provider.close()
+        for worker in self._workers:
+            worker.stop()
+        await deferLater(self._reactor, 0)
+        if self._lock is not None:
+            os.close(self._lock)
+        self._log.info("Stopped.")
+
+    def _stopped_late(self, _failure: Failure) -> None:
+        self._log.warn("Stopped after {seconds:.0f} s without waiting any longer.", seconds=STOP_SECONDS)
+
+    def _listen(self) -> None:
+        found: list[object] = []
+        serverFromString(self._reactor, self._endpoint).listen(self._site).addBoth(found.append)
+        result = found[0] if found else None
+        if isinstance(result, Failure):
+            if result.check(CannotListenError):
+                raise StartError(f"{self._endpoint} cannot be listened at: {result.getErrorMessage()}")
+            result.raiseException()
+        assert IListeningPort.providedBy(result)  # noqa: S101 (server endpoints listen at once)
+        self.port = result
+
+    def _announce(self, domains: tuple[str, ...]) -> None:
+        assert self.port is not None  # noqa: S101 (it was just opened)
+        host = self.port.getHost()
+        number = getattr(host, "port", None)
+        if number is None:
+            self._log.info("dtkdns listens at {endpoint}.", endpoint=self._endpoint)
+            return
+        bound = peer_address(host)
+        every = bound is None or bound.is_unspecified
+        address = _address_of_this_machine() if every else str(bound)
+        self._log.info(
+            "dtkdns listens on port {port} of {where}. In DTK's config.yaml:\n"
+            "  dns:\n    enabled: true\n    domain: {domain}\n    host-ip: {address}\n    webhook-port: {port}",
+            port=number,
+            where="every address" if every else address,
+            domain=next(iter(domains), "dtk.io"),
+            address=address,
+        )
+
+
+def _address_of_this_machine() -> str:
+    """The address from which this machine would speak to another one; connecting UDP sends nothing."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))  # RFC 5737: an address of no machine
+            return str(probe.getsockname()[0])
+    except OSError:
+        return "the address of this machine that your VMs reach"

@@ -1,0 +1,221 @@
+"""Options, what was posted, and which of them is in force; the file that keeps what was posted.
+
+What was posted outlives a restart, because nobody sends it again. So it lives in a small file of its own beside
+the database: replaced whole, fsynced before the answer, and the version before it kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from attrs import evolve, field, frozen
+
+from dtkdns import names
+from dtkdns.cluster import DEFAULT
+from dtkdns.rdata import Network, RdataError, parse_address
+
+
+class SettingError(ValueError):
+    """A value given by option or by POST is not usable; the message is a sentence for the user."""
+
+
+class PostedFileError(Exception):
+    """What was posted could not be kept; the message is a sentence that says why."""
+
+
+class Posted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was posted for one cluster, as the file holds it."""
+
+    domains: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True):
+    version: int = 1
+    clusters: dict[str, Posted] = {}
+    cluster_ip_option: tuple[str, ...] = ()
+    """The value of --cluster-ip at the last start."""
+
+
+@frozen
+class Settings:
+    """The settings in force, as a value."""
+
+    option_domains: tuple[str, ...] = ()
+    option_addresses: tuple[str, ...] = ()
+    posted: Mapping[str, Posted] = field(factory=dict)
+
+    def domains(self, cluster: str) -> tuple[str, ...]:
+        """The managed domains of a cluster: those of --domains, then those posted."""
+        own = self.option_domains if cluster == DEFAULT else ()
+        return tuple(dict.fromkeys((*own, *self._of(cluster).domains)))
+
+    def addresses(self, cluster: str) -> tuple[str, ...]:
+        """The addresses of a cluster; empty when none is known."""
+        return self._of(cluster).addresses
+
+    def clusters(self) -> set[str]:
+        """The clusters that have a setting."""
+        return {DEFAULT, *self.posted}
+
+    def with_domains(self, cluster: str, domains: Iterable[str]) -> Settings:
+        """With further domains; one that an option sets already is not posted."""
+        old = self._of(cluster)
+        new = [domain for domain in domains if domain not in self.domains(cluster)]
+        return self._with(cluster, msgspec.structs.replace(old, domains=(*old.domains, *new)))
+
+    def without_domain(self, cluster: str, domain: str) -> Settings:
+        """Without a posted domain.
+
+        Raises `SettingError` when an option sets it, and `KeyError` when it is not there.
+        """
+        if cluster == DEFAULT and domain in self.option_domains:
+            raise SettingError(f"{domain} is set by --domains: start dtkdns without it there.")
+        old = self._of(cluster)
+        if domain not in old.domains:
+            raise KeyError(domain)
+        left = tuple(other for other in old.domains if other != domain)
+        return self._with(cluster, msgspec.structs.replace(old, domains=left))
+
+    def with_addresses(self, cluster: str, addresses: tuple[str, ...]) -> Settings:
+        """With these addresses in the place of the former."""
+        return self._with(cluster, msgspec.structs.replace(self._of(cluster), addresses=addresses))
+
+    def without_cluster(self, cluster: str) -> Settings:
+        """Without anything posted for the cluster."""
+        return evolve(self, posted={name: p for name, p in self.posted.items() if name != cluster})
+
+    def _of(self, cluster: str) -> Posted:
+        return self.posted.get(cluster, Posted())
+
+    def _with(self, cluster: str, posted: Posted) -> Settings:
+        return evolve(self, posted={**self.posted, cluster: posted})
+
+
+def parse_domains(texts: Iterable[str]) -> tuple[str, ...]:
+    """Domains, each text a comma list.
+
+    Raises `SettingError`.
+    """
+    try:
+        found = [names.parse_domain(part) for text in texts for part in text.split(",")]
+    except names.DomainError as error:
+        raise SettingError(str(error)) from error
+    return tuple(dict.fromkeys(found))
+
+
+def parse_cluster_addresses(text: str) -> tuple[str, ...]:
+    """The addresses of a cluster from a comma list: IPv4, IPv6, or one of each.
+
+    Raises `SettingError`.
+    """
+    if not text.strip():
+        raise SettingError("The cluster's address is empty: give one like 192.168.122.167.")
+    try:
+        found = [parse_address(part.strip()) for part in text.split(",")]
+    except RdataError as error:
+        raise SettingError(str(error)) from error
+    if len({address.version for address in found}) != len(found):
+        raise SettingError("A cluster has one address, or one IPv4 and one IPv6 address: give no more.")
+    return tuple(str(address) for address in found)
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Networks from a comma list in CIDR notation.
+
+    Raises `SettingError`.
+    """
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(","))
+    except ValueError as error:
+        raise SettingError(f"{error}: give a network like 192.168.1.240/28.") from error
+
+
+@frozen
+class PostedFile:
+    """The file; every method blocks."""
+
+    path: str
+    read_only: bool = False
+    """Whether nothing is ever written, as in a dry run."""
+
+    def load(
+        self, option_domains: tuple[str, ...], option_addresses: tuple[str, ...]
+    ) -> tuple[Settings, list[str]]:
+        """The settings in force at a start, and what was wrong with the file, in sentences.
+
+        --cluster-ip takes effect when it is not what it was at the last start; otherwise what was posted since
+        stays in force. A damaged file is put aside and the version before it is used.
+        """
+        document, faults = self._read_document()
+        settings = Settings(option_domains, option_addresses, document.clusters)
+        if option_addresses != document.cluster_ip_option:
+            if option_addresses:
+                settings = settings.with_addresses(DEFAULT, option_addresses)
+            try:
+                self.save(settings)
+            except PostedFileError as error:
+                faults.append(str(error))
+        return settings, faults
+
+    def save(self, settings: Settings) -> None:
+        """Replace the file, durably; the version before it is kept beside it. Raises `PostedFileError`."""
+        if self.read_only:
+            return
+        data = msgspec.json.format(
+            msgspec.json.encode(
+                _Document(clusters=dict(settings.posted), cluster_ip_option=settings.option_addresses)
+            )
+        )
+        temporary = self.path + ".new"
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(handle, "wb") as file:
+                file.write(data + b"\n")
+                file.flush()
+                os.fsync(handle)
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(self.path, self._previous)
+            os.replace(temporary, self.path)
+            directory = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise PostedFileError(f"{self.path} cannot be written: {error.strerror}.") from error
+
+    @property
+    def _previous(self) -> str:
+        return self.path + ".previous"
+
+    def _read_document(self) -> tuple[_Document, list[str]]:
+        faults = []
+        for path in (self.path, self._previous):
+            try:
+                with open(path, "rb") as file:
+                    document = msgspec.json.decode(file.read(), type=_Document)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                faults.append(f"{path} cannot be read: {error.strerror}.")
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                faults.append(f"{path} is damaged ({error}){self._put_aside(path)}.")
+            else:
+                if path == self._previous:
+                    faults.append(f"What was posted is taken from {path}: the last POST may have to be repeated.")
+                return document, faults
+        return _Document(), faults
+
+    def _put_aside(self, path: str) -> str:
+        if self.read_only:
+            return ""
+        with contextlib.suppress(OSError):
+            os.replace(path, path + ".damaged")
+        return f" and was put aside as {path}.damaged"

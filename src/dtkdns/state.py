@@ -1,0 +1,85 @@
+"""The state directory: where it is, and that only one dtkdns uses it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Mapping
+from hashlib import sha256
+
+from attrs import frozen
+
+
+class StateError(Exception):
+    """The state directory cannot be used; the message is a sentence."""
+
+
+def default_path(environment: Mapping[str, str], user_id: int) -> str:
+    """`/var/lib/dtkdns` for root, else `$XDG_STATE_HOME/dtkdns` (XDG Base Directory Specification)."""
+    if user_id == 0:
+        return "/var/lib/dtkdns"
+    home = environment.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(home, "dtkdns")
+
+
+@frozen
+class StateDirectory:
+    path: str
+
+    @property
+    def database(self) -> str:
+        return os.path.join(self.path, "records.sqlite")
+
+    @property
+    def posted(self) -> str:
+        return os.path.join(self.path, "posted.json")
+
+    @property
+    def identity(self) -> str:
+        """Eight hexadecimal digits by which a hosts file's block names the state it belongs to."""
+        return sha256(os.fsencode(os.path.realpath(self.path))).hexdigest()[:8]
+
+    def make(self) -> None:
+        """Make the directory, for this user alone. Raises `StateError` when that can never work.
+
+        A file system that is full or read-only may mend itself and is not an error here.
+        """
+        try:
+            os.makedirs(self.path, mode=0o700, exist_ok=True)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+                raise StateError(
+                    f"{self.path} cannot be made ({error.strerror}): give another --state."
+                ) from error
+        else:
+            if not os.access(self.path, os.W_OK | os.X_OK) and not _is_read_only(self.path):
+                raise StateError(
+                    f"No right to write in {self.path}: start dtkdns with sudo, or give another --state."
+                )
+
+    def lock(self) -> int | None:
+        """Take the directory for this process, until it ends or the returned descriptor is closed.
+
+        None where the file system takes no files now. Raises `StateError` when another dtkdns has it.
+        """
+        try:
+            handle = os.open(
+                os.path.join(self.path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+            )
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOENT}:
+                return None
+            raise StateError(f"{self.path} cannot be locked ({error.strerror}): give another --state.") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            raise StateError(
+                f"Another dtkdns uses {self.path}: stop it first, or give this one another --state."
+            ) from error
+        return handle
+
+
+def _is_read_only(path: str) -> bool:
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)

@@ -1,0 +1,201 @@
+"""`twistd dtkdns`: the options, and the wiring of the service they describe."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from attrs import frozen
+from twisted.application.service import IService
+from twisted.internet import reactor as installed_reactor
+from twisted.internet.endpoints import serverFromString
+from twisted.python import usage
+
+from dtkdns.hosts.dryrun import DryRunHostsFile
+from dtkdns.hosts.replace import HostsFile, why_no_right
+from dtkdns.hosts.watch import HostsWatch
+from dtkdns.hosts.writer import HostsBlock, HostsWriter
+from dtkdns.provider import Provider
+from dtkdns.rdata import Network
+from dtkdns.service import WebhookService
+from dtkdns.settings import (
+    PostedFile,
+    SettingError,
+    parse_cluster_addresses,
+    parse_domains,
+    parse_networks,
+)
+from dtkdns.state import StateDirectory, StateError, default_path
+from dtkdns.store import Loaded, MemoryStore, SQLiteStore, Store, StoreError, read_only
+from dtkdns.web.management import warn_of_single_labels
+from dtkdns.web.site import make_site
+from dtkdns.worker import Worker
+
+
+class Options(usage.Options):
+    """The command line; every fault in it is one sentence, and exit status 1."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "Keeps the hosts file in step with the Ingresses of Kubernetes clusters: the webhook of their ExternalDNS."
+    )
+    optFlags = [  # noqa: N815, RUF012
+        ["dry-run", None, "Log what would be written, and write nothing."],
+        ["debug", None, "Log every request and how long it took."],
+    ]
+    optParameters = [  # noqa: N815, RUF012
+        ["port", "p", "5000", "Port to listen on, on every address; or a Twisted endpoint."],
+        ["domains", "d", None, "Managed domains of the default cluster, with commas between."],
+        ["cluster-ip", "c", None, "Address of the default cluster: IPv4, IPv6, or one of each with a comma."],
+        ["routable", None, None, "Networks (CIDR, with commas) that this machine reaches: load-balancer"
+         " addresses in them are shown instead of the cluster's address."],
+        ["hosts-file", None, "/etc/hosts", "The file to keep."],
+        ["state", None, None, "Directory for the records [default: /var/lib/dtkdns for root,"
+         " else $XDG_STATE_HOME/dtkdns]."],
+    ]  # fmt: skip
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:  # noqa: N802
+        try:
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
+        except usage.UsageError as error:
+            _exit(f"{error}. twistd dtkdns --help lists the options.")
+
+    def parseArgs(self, *words: str) -> None:  # noqa: N802
+        if words:
+            raise usage.UsageError(f"{words[0]} is not an option")
+
+
+@frozen
+class _Checked:
+    """The options as values."""
+
+    endpoint: str
+    domains: tuple[str, ...]
+    addresses: tuple[str, ...]
+    routable: tuple[Network, ...]
+    hosts_file: str
+    state: StateDirectory
+    dry_run: bool
+    debug: bool
+
+
+def makeService(options: Options, reactor: Any = installed_reactor) -> IService:  # noqa: N802
+    """The service that the options describe.
+
+    twistd calls this before it goes into the background, so nothing is opened here; but all that can be said about
+    the options is said here, because this is where the person still looks.
+    """
+    checked = _check(options)
+    store_worker = Worker(reactor, "store")
+    hosts_worker = Worker(reactor, "hosts")
+    store: Store
+    if checked.dry_run:
+        store = MemoryStore(_read_only(checked.state))
+        hosts_file: HostsFile = DryRunHostsFile(checked.hosts_file)
+    else:
+        store = SQLiteStore(checked.state.database)
+        hosts_file = HostsFile(checked.hosts_file)
+    block = HostsBlock(hosts_file, checked.state.identity)
+    writer = HostsWriter(block, hosts_file, hosts_worker, reactor)
+    posted = PostedFile(checked.state.posted, checked.dry_run)
+    provider = Provider(store, posted, checked.routable, [writer], store_worker, reactor)
+    return WebhookService(
+        endpoint=checked.endpoint,
+        site=make_site(provider, reactor, debug=checked.debug),
+        provider=provider,
+        posted=posted,
+        option_domains=checked.domains,
+        option_addresses=checked.addresses,
+        state=None if checked.dry_run else checked.state,
+        hosts_file=hosts_file,
+        writer=writer,
+        watch=HostsWatch(hosts_file, writer.check, reactor),
+        workers=(store_worker, hosts_worker),
+        reactor=reactor,
+    )
+
+
+def _check(options: Options) -> _Checked:
+    """The options as values; ends the process with a sentence when something can never work."""
+    user_id = os.geteuid()
+    state = StateDirectory(os.path.abspath(options["state"] or default_path(os.environ, user_id)))
+    try:
+        domains = parse_domains([options["domains"]]) if options["domains"] is not None else ()
+        addresses = parse_cluster_addresses(options["cluster-ip"]) if options["cluster-ip"] is not None else ()
+        routable = parse_networks(options["routable"]) if options["routable"] is not None else ()
+        endpoint = _endpoint(options["port"])
+        if not options["dry-run"]:
+            no_right = why_no_right(options["hosts-file"])
+            if no_right is not None:
+                _exit(no_right)
+            state.make()
+            lock = state.lock()
+            if lock is not None:
+                os.close(lock)
+    except (SettingError, StateError) as error:
+        _exit(str(error))
+    warning = warn_of_single_labels(domains)
+    if warning:
+        print(f"dtkdns: {warning}")
+    return _Checked(
+        endpoint=endpoint,
+        domains=domains,
+        addresses=addresses,
+        routable=routable,
+        hosts_file=os.path.abspath(options["hosts-file"]),
+        state=state,
+        dry_run=bool(options["dry-run"]),
+        debug=bool(options["debug"]),
+    )
+
+
+def _endpoint(port: str) -> str:
+    """The endpoint for a port number, or the one that is given (Twisted's `serverFromString` syntax).
+
+    Raises `SettingError`, also for a port that is taken.
+    """
+    if ":" in port:
+        try:
+            serverFromString(installed_reactor, port)
+        except Exception as error:
+            raise SettingError(f"--port {port} is not an endpoint ({error}): give a port number.") from error
+        return port
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise SettingError(f"--port {port} is not a port: give a number up to 65535.")
+    family = socket.AF_INET6 if _ipv6_serves_both() else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", int(port)))
+        except PermissionError as error:
+            raise SettingError(f"No right to listen on port {port}: use sudo, or a port above 1023.") from error
+        except OSError as error:
+            raise SettingError(
+                f"Port {port} is taken: stop what listens there (sudo ss -ltnp), or give another --port."
+            ) from error
+    return f"tcp6:{port}" if family == socket.AF_INET6 else f"tcp:{port}"
+
+
+def _ipv6_serves_both() -> bool:
+    """Whether an IPv6 socket can be had here and takes IPv4 connections too (ipv6(7))."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            if probe.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+                return False
+            probe.bind(("::", 0))
+    except OSError:
+        return False
+    return True
+
+
+def _read_only(state: StateDirectory) -> Loaded:
+    try:
+        return read_only(state.database)
+    except StoreError as error:
+        _exit(str(error))
+
+
+def _exit(sentence: str) -> NoReturn:
+    raise SystemExit(f"dtkdns: {sentence}")

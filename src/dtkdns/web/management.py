@@ -1,0 +1,109 @@
+"""The calls by which a person or DTK's script says which domains are managed and where the cluster is."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+
+import msgspec
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from dtkdns.cluster import DEFAULT
+from dtkdns.names import to_ascii
+from dtkdns.provider import Provider
+from dtkdns.settings import SettingError, parse_cluster_addresses, parse_domains
+from dtkdns.web import answers, gate
+from dtkdns.web.channel import WebhookRequest
+from dtkdns.web.errors import SetByOptionError
+from dtkdns.web.routes import on_every_cluster
+
+
+class InForce(msgspec.Struct, omit_defaults=True):
+    """What is in force for a cluster after a management call."""
+
+    cluster: str
+    domains: tuple[str, ...]
+    addresses: tuple[str, ...]
+    warning: str = ""
+
+
+def posted_texts(body: bytes) -> list[str]:
+    """What a body says: the bare text that `curl -d` sends, a JSON string, or a JSON array of strings.
+
+    Raises `SettingError`.
+    """
+    try:
+        text = body.decode("utf-8").strip()
+        if not text.startswith(("[", '"')):
+            return [text]
+        value = msgspec.json.decode(text, type=str | list[str])
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise SettingError(f"The body is neither plain text nor JSON of strings: {error}.") from error
+    return [value] if isinstance(value, str) else value
+
+
+def add_management(app: Klein, provider: Provider, clock: IReactorTime) -> None:
+    """Add the routes that change or tell the settings in force."""
+
+    def answered(
+        request: WebhookRequest, cluster: str, work: Coroutine[Deferred[object], object, None], warning: str = ""
+    ) -> Deferred[bytes]:
+        def in_force(_none: None) -> bytes:
+            settings = provider.settings()
+            return answers.json(
+                request,
+                200,
+                InForce(cluster, settings.domains(cluster), settings.addresses(cluster), warning),
+            )
+
+        return answers.in_time(work, request.arrived, clock).addCallback(in_force)
+
+    @on_every_cluster(app, "/domains", "GET")
+    def domains(request: WebhookRequest, cluster: str) -> bytes:
+        return answers.json(request, 200, provider.settings().domains(cluster))
+
+    @on_every_cluster(app, "/clusterip", "GET")
+    def cluster_address(request: WebhookRequest, cluster: str) -> bytes:
+        return answers.json(request, 200, next(iter(provider.settings().addresses(cluster)), ""))
+
+    @on_every_cluster(app, "/domains", "POST")
+    def add_domains(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
+        gate.require_this_machine(request)
+        added = parse_domains(posted_texts(request.body))
+        return answered(request, cluster, provider.add_domains(cluster, added), warn_of_single_labels(added))
+
+    @on_every_cluster(app, "/clusterip", "POST")
+    def set_addresses(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
+        gate.require_this_machine(request)
+        addresses = parse_cluster_addresses(",".join(posted_texts(request.body)))
+        return answered(request, cluster, provider.set_addresses(cluster, addresses))
+
+    @on_every_cluster(app, "/domains/<domain>", "DELETE")
+    def remove_domain(request: WebhookRequest, cluster: str, domain: str) -> Deferred[bytes]:
+        gate.require_this_machine(request)
+        name = to_ascii(domain)
+        if cluster == DEFAULT and name in provider.settings().option_domains:
+            raise SetByOptionError(f"{name} is set by the option --domains: start dtkdns without it there.")
+        return answered(request, cluster, provider.remove_domain(cluster, name))
+
+    @on_every_cluster(app, "/names/<name>", "DELETE")
+    def forget_name(request: WebhookRequest, cluster: str, name: str) -> Deferred[bytes]:
+        gate.require_this_machine(request)
+        return answered(request, cluster, provider.forget_name(cluster, name))
+
+    def forget_cluster(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
+        gate.require_this_machine(request)
+        kept = provider.settings().option_domains if cluster == DEFAULT else ()
+        warning = f"{', '.join(kept)}: still managed, because --domains says so." if kept else ""
+        return answered(request, cluster, provider.forget_cluster(cluster), warning)
+
+    on_every_cluster(app, "/", "DELETE")(forget_cluster)
+
+
+def warn_of_single_labels(domains: tuple[str, ...]) -> str:
+    """A warning where a domain is a single label; empty where none is."""
+    single = [domain for domain in domains if "." not in domain]
+    if not single:
+        return ""
+    return f"Every name under {', '.join(single)} is now decided by the cluster: is a whole top-level name meant?"

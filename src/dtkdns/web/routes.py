@@ -1,0 +1,36 @@
+"""Every route exists at `/`, for the default cluster, and under `/clusters/<name>/`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from klein import Klein
+
+from dtkdns.cluster import DEFAULT
+from dtkdns.provider import NotFoundError
+from dtkdns.web import gate
+from dtkdns.web.channel import WebhookRequest
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+_CLUSTER = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
+
+
+def on_every_cluster(app: Klein, path: str, method: str) -> Callable[[Handler], Handler]:
+    """Route a path to a handler that takes the request, the cluster's name, and what the path holds."""
+
+    def add(handler: Handler) -> Handler:
+        def admitted(request: WebhookRequest, cluster: str = DEFAULT, **parts: str) -> Any:
+            gate.refuse_foreign_origin(request)
+            if _CLUSTER.fullmatch(cluster) is None:
+                raise NotFoundError("A cluster's name is 1 to 63 of a-z, 0-9 and hyphen.")
+            return handler(request, cluster, **parts)
+
+        for number, base in enumerate(("", "/clusters/<cluster>")):
+            admitted.__name__ = f"{handler.__name__}_{number}"
+            app.route((base + path).rstrip("/") or "/", methods=[method], strict_slashes=False)(admitted)
+        return handler
+
+    return add

@@ -1,0 +1,52 @@
+"""The four calls of external-dns' webhook protocol (its `provider/webhook/api/httpapi.go`)."""
+
+from __future__ import annotations
+
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from dtkdns.access import peer_address
+from dtkdns.provider import Provider
+from dtkdns.web import answers, gate
+from dtkdns.web.channel import WebhookRequest
+from dtkdns.web.routes import on_every_cluster
+from dtkdns.wire import MEDIA_TYPE, decode_changes, decode_endpoints, encode_endpoints, encode_filter
+
+_log = Logger()
+
+
+def add_webhook(app: Klein, provider: Provider, clock: IReactorTime) -> None:
+    """Add the routes that external-dns calls."""
+
+    @on_every_cluster(app, "/", "GET")
+    def negotiate(request: WebhookRequest, cluster: str) -> bytes:
+        domains = provider.domain_filter(cluster)
+        _log.info(
+            "{peer} asks which domains are managed in cluster {cluster}: {domains}.",
+            peer=peer_address(request.getClientAddress()) or "A local program",
+            cluster=cluster,
+            domains=", ".join(domains) or "none yet",
+        )
+        return answers.reply(request, 200, MEDIA_TYPE, encode_filter(domains))
+
+    @on_every_cluster(app, "/records", "GET")
+    def records(request: WebhookRequest, cluster: str) -> bytes:
+        return answers.reply(request, 200, MEDIA_TYPE, provider.records(cluster))
+
+    @on_every_cluster(app, "/adjustendpoints", "POST")
+    def adjust(request: WebhookRequest, cluster: str) -> bytes:
+        gate.require_media_type(request)
+        body = request.body
+        endpoints = decode_endpoints(body)
+        kept = provider.adjust(cluster, endpoints)
+        unchanged = bool(endpoints) and len(kept) == len(endpoints)
+        return answers.reply(request, 200, MEDIA_TYPE, body if unchanged else encode_endpoints(kept))
+
+    @on_every_cluster(app, "/records", "POST")
+    def apply(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
+        gate.require_media_type(request)
+        changes = decode_changes(request.body)
+        done = answers.in_time(provider.apply(cluster, changes), request.arrived, clock)
+        return done.addCallback(lambda _none: answers.no_content(request))
