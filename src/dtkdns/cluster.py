@@ -26,8 +26,8 @@ class Delta:
 
     put: tuple[Endpoint, ...] = ()
     removed: tuple[Key, ...] = ()
-    owners: frozenset[str] = frozenset()
-    """The owner names with any difference."""
+    owners: tuple[str, ...] = ()
+    """The owner names with any difference, each once."""
 
     def __bool__(self) -> bool:
         return bool(self.owners)
@@ -113,27 +113,31 @@ class Cluster:
         endpoints = dict(self.endpoints)
         since = dict(self.since)
         for owner, new in groups.items():
-            old = {endpoint.key: endpoint for endpoint in endpoints.get(owner, ())}
-            changed = [
-                endpoint
-                for endpoint in new
-                if endpoint.key not in old or old[endpoint.key].document != endpoint.document
-            ]
-            gone = old.keys() - {endpoint.key for endpoint in new} if old else ()
-            if not changed and not gone:
-                continue
-            put += changed
-            removed += gone
+            before = endpoints.get(owner)
+            if before is None:
+                if not new:
+                    continue
+                put += new
+            else:
+                old = {endpoint.key: endpoint.document for endpoint in before}
+                changed = [endpoint for endpoint in new if old.get(endpoint.key) != endpoint.document]
+                gone = old.keys() - {endpoint.key for endpoint in new}
+                if not changed and not gone:
+                    continue
+                put += changed
+                removed += gone
             owners.append(owner)
             if new:
                 endpoints[owner] = new
             else:
                 del endpoints[owner]
-            if any(endpoint.record_type in ADDRESS_TYPES for endpoint in new):
-                since.setdefault(owner, now)
+            for endpoint in new:
+                if endpoint.key[1] in ADDRESS_TYPES:
+                    since.setdefault(owner, now)
+                    break
             else:
                 since.pop(owner, None)
         if not owners:
             return self, Delta()
-        delta = Delta(tuple(put), tuple(removed), frozenset(owners))
+        delta = Delta(tuple(put), tuple(removed), tuple(owners))
         return evolve(self, endpoints=endpoints, since=since), delta

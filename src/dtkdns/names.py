@@ -65,7 +65,10 @@ def is_wildcard(name: str) -> bool:
 
 def inside(name: str, domains: Iterable[str]) -> bool:
     """Whether a normalised name equals one of the domains or lies under it: `evildtk.io` is not in `dtk.io`."""
-    return any(name == domain or name.endswith("." + domain) for domain in domains)
+    for domain in domains:
+        if name.endswith(domain) and (len(name) == len(domain) or name[-len(domain) - 1] == "."):
+            return True
+    return False
 
 
 def parse_domain(text: str) -> str:

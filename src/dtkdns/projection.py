@@ -86,7 +86,7 @@ class Projection:
     _pointing: Mapping[str, frozenset[str]] = field(factory=dict, alias="pointing")
     """Name to the owners of CNAMEs that point to it, in any cluster; one that is gone may linger."""
 
-    def after(self, clusters: Clusters, owners: Iterable[str]) -> tuple[Projection, frozenset[str]]:
+    def after(self, clusters: Clusters, owners: Iterable[str]) -> tuple[Projection, tuple[str, ...]]:
         """The projection once the endpoints of some owner names have changed, and all names computed again."""
         pointing = self._pointing_after(clusters, owners)
         touched = _reaching(owners, pointing)
@@ -119,61 +119,63 @@ class Projection:
         return {**self._pointing, **{n: self._pointing.get(n, frozenset()) | new for n, new in added.items()}}
 
 
-def _reaching(owners: Iterable[str], pointing: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    """The names themselves and all that point to them, directly or not."""
-    found = set(owners)
+def _reaching(owners: Iterable[str], pointing: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """The names themselves and all that point to them, directly or not; each once."""
+    found = dict.fromkeys(owners)
     if pointing:
         ahead = list(found)
         while ahead:
-            new = pointing.get(ahead.pop(), frozenset()) - found
-            found |= new
+            new = pointing.get(ahead.pop(), frozenset()) - found.keys()
+            found |= dict.fromkeys(new)
             ahead += new
-    return frozenset(found)
+    return tuple(found)
 
 
 def _compute(
     name: str, clusters: Clusters, routable: tuple[Network, ...]
 ) -> tuple[Shown | None, tuple[Hidden, ...]]:
     """What one name resolves to, and which of its endpoints are not shown."""
-    candidates: list[tuple[Shown, list[Key]]] = []
+    first: Shown | None = None
+    others: list[Shown] = []
     hidden: list[Hidden] = []
     for cluster in clusters.values():
-        group = cluster.endpoints.get(name)
-        if group is None:
+        if name not in cluster.endpoints:
             continue
-        found, why = _in_cluster(name, group, cluster, routable)
+        found, why = _in_cluster(name, cluster, routable)
         hidden += why
-        if found is not None:
-            keys = [endpoint.key for endpoint in group if endpoint.record_type in ADDRESS_TYPES]
-            candidates.append((found, keys))
-    if not candidates:
-        return None, tuple(hidden)
-    candidates.sort(key=lambda candidate: (candidate[0].since, candidate[0].cluster))
-    first, keys = candidates[0]
-    for other, other_keys in candidates[1:]:
-        hidden += [Hidden(other.cluster, key, Reason.OTHER_CLUSTER, first.cluster) for key in other_keys]
-    if names.is_wildcard(name):
-        hidden += [Hidden(first.cluster, key, Reason.WILDCARD) for key in keys]
+        if found is not None and first is not None:
+            first, other = sorted((first, found), key=lambda shown: (shown.since, shown.cluster))
+            others.append(other)
+        elif found is not None:
+            first = found
+    if first is not None:
+        for other in others:
+            hidden += _bearing(name, clusters[other.cluster], Reason.OTHER_CLUSTER, first.cluster)
+        if names.is_wildcard(name):
+            hidden += _bearing(name, clusters[first.cluster], Reason.WILDCARD)
     return first, tuple(hidden)
 
 
-def _in_cluster(
-    name: str, group: tuple[Endpoint, ...], cluster: Cluster, routable: tuple[Network, ...]
-) -> tuple[Shown | None, list[Hidden]]:
+def _bearing(name: str, cluster: Cluster, reason: Reason, detail: str = "") -> list[Hidden]:
+    """The endpoints that would make a name resolve, as hidden for one reason."""
+    keys = [endpoint.key for endpoint in cluster.endpoints[name] if endpoint.record_type in ADDRESS_TYPES]
+    return [Hidden(cluster.name, key, reason, detail) for key in keys]
+
+
+def _in_cluster(name: str, cluster: Cluster, routable: tuple[Network, ...]) -> tuple[Shown | None, list[Hidden]]:
     """What a name resolves to as far as one cluster goes."""
     bearing: list[Endpoint] = []
     hidden: list[Hidden] = []
-    managed = cluster.manages(name)
-    usable = names.is_hostname(name.removeprefix("*."))
-    for endpoint in group:
-        if _is_ownership(endpoint):
+    for endpoint in cluster.endpoints[name]:
+        record_type = endpoint.key[1]
+        if record_type == "TXT" and _is_ownership(endpoint):
             hidden.append(Hidden(cluster.name, endpoint.key, Reason.OWNERSHIP))
-        elif not managed:
+        elif not cluster.manages(name):
             detail = f" ({', '.join(cluster.domains)})" if cluster.domains else ", of which there is none yet"
             hidden.append(Hidden(cluster.name, endpoint.key, Reason.UNMANAGED, detail))
-        elif endpoint.record_type not in ADDRESS_TYPES:
-            hidden.append(Hidden(cluster.name, endpoint.key, Reason.TYPE, ascii(endpoint.record_type)[1:-1]))
-        elif not usable:
+        elif record_type not in ADDRESS_TYPES:
+            hidden.append(Hidden(cluster.name, endpoint.key, Reason.TYPE, ascii(record_type)[1:-1]))
+        elif not names.is_hostname(name.removeprefix("*.")):
             hidden.append(Hidden(cluster.name, endpoint.key, Reason.NAME))
         else:
             bearing.append(endpoint)
@@ -183,8 +185,11 @@ def _in_cluster(
     if not addresses:
         hidden += [Hidden(cluster.name, endpoint.key, *faults[endpoint.key]) for endpoint in bearing]
         return None, hidden
-    resource = next((endpoint.resource for endpoint in bearing if endpoint.resource), "")
-    ttl = min((endpoint.ttl for endpoint in bearing if endpoint.ttl > 0), default=0)
+    resource, ttl = "", 0
+    for endpoint in bearing:
+        resource = resource or endpoint.resource
+        if endpoint.ttl > 0:
+            ttl = min(ttl or endpoint.ttl, endpoint.ttl)
     return Shown(name, addresses, cluster.name, resource, ttl, cluster.since[name], replaced), hidden
 
 
@@ -198,14 +203,17 @@ def _addresses(
         for endpoint in bearing:
             own, faults[endpoint.key] = _resolve(endpoint, name, cluster)
             found |= own
-    reached = [str(address) for address in found if in_networks(address, routable)]
-    if reached:
-        return tuple(reached), (), faults
-    if cluster.addresses:
-        same = {name, *cluster.addresses}
-        targets = dict.fromkeys(target for endpoint in bearing for target in endpoint.targets)
-        return cluster.addresses, tuple(target for target in targets if target not in same), faults
-    return tuple(str(address) for address in found), (), faults
+        reached = [str(address) for address in found if in_networks(address, routable)]
+        if reached:
+            return tuple(reached), (), faults
+        if not cluster.addresses:
+            return tuple(map(str, found)), (), faults
+    replaced: list[str] = []
+    for endpoint in bearing:
+        for target in endpoint.targets:
+            if target != name and target not in cluster.addresses and target not in replaced:
+                replaced.append(target)
+    return cluster.addresses, tuple(replaced), faults
 
 
 def _resolve(endpoint: Endpoint, name: str, cluster: Cluster) -> tuple[dict[Address, None], tuple[Reason, str]]:
@@ -235,7 +243,6 @@ def _resolve(endpoint: Endpoint, name: str, cluster: Cluster) -> tuple[dict[Addr
 
 def _is_ownership(endpoint: Endpoint) -> bool:
     """Whether a TXT is one of external-dns' registry (its `registry/txt`): it names its heritage."""
-    return endpoint.record_type == "TXT" and (
-        "ownedRecord" in endpoint.labels
-        or any(target.strip('"').startswith("heritage=external-dns") for target in endpoint.targets)
+    return "ownedRecord" in endpoint.labels or any(
+        target.strip('"').startswith("heritage=external-dns") for target in endpoint.targets
     )

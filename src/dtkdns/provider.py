@@ -6,10 +6,10 @@ new projection to the faces. Nothing is visible before it is durable.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Protocol
 
-from attrs import evolve
+from attrs import evolve, frozen
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -149,13 +149,19 @@ class Provider:
         try:
             now = self._clock.seconds()
             cluster, delta = self._cluster(name).apply(changes, now)
-            await self._commit(cluster, delta)
+            following = await self._change(cluster, delta)
             put = [endpoint.key for endpoint in delta.put]
             reports.report_fights(name, self._fights.note(put, delta.removed, now))
-            shown = self._publish({name: cluster}, delta.owners, release=True)
+            self._release()
+            shown = self._publish(following)
         finally:
             self._lock.release()
-        await shown
+        try:
+            await shown
+        finally:
+            self._worker.run(self._store.tidy).addErrback(
+                lambda failure: self._log.failure("The store could not be tidied up.", failure)
+            )
 
     # Management
 
@@ -207,8 +213,7 @@ class Provider:
             cluster, delta = self._cluster(name).forget(dns_name)
             if not delta:
                 raise NotFoundError(f"There is no record of {dns_name!a}: GET /records lists them.")
-            await self._commit(cluster, delta)
-            shown = self._publish({name: cluster}, delta.owners)
+            shown = self._publish(await self._change(cluster, delta))
         finally:
             self._lock.release()
         await shown
@@ -224,18 +229,19 @@ class Provider:
             settings = self._settings.without_cluster(name)
             if not cluster.endpoints and settings == self._settings:
                 raise NotFoundError(f"There is nothing of a cluster {name}.")
-            delta = Delta((), tuple(e.key for e in cluster.all_endpoints()), frozenset(cluster.endpoints))
-            await self._commit(evolve(cluster, endpoints={}, since={}), delta)
+            delta = Delta((), tuple(e.key for e in cluster.all_endpoints()), tuple(cluster.endpoints))
+            following = await self._change(Cluster(name), delta)
+            shown = self._publish(following)
             await self._worker.run(self._posted.save, settings)
             self._settings = settings
-            shown = self._publish({name: self._with_settings(Cluster(name))}, delta.owners)
+            self._clusters = {**self._clusters, name: self._with_settings(Cluster(name))}
         finally:
             self._lock.release()
         await shown
 
     # The way of every change
 
-    async def _change_settings(self, name: str, change: _Change) -> None:
+    async def _change_settings(self, name: str, change: Callable[[Settings], Settings]) -> None:
         await self._turn()
         try:
             old = self._cluster(name)
@@ -244,21 +250,28 @@ class Provider:
                 await self._worker.run(self._posted.save, settings)
                 self._settings = settings
             new = self._with_settings(old)
-            owners: set[str] = set()
+            owners: list[str] = []
             if new.domains != old.domains:
                 changed = set(new.domains) ^ set(old.domains)
-                owners.update(owner for owner in new.endpoints if names.inside(owner, changed))
+                owners += [owner for owner in new.endpoints if names.inside(owner, changed)]
             if new.addresses != old.addresses:
-                owners.update(new.since)
+                owners += new.since
             reports.report_settings(
                 name,
                 new.domains if new.domains != old.domains else None,
                 new.addresses if new.addresses != old.addresses else None,
             )
-            shown = self._publish({name: new}, frozenset(owners))
+            shown = self._publish(self._next(new, owners))
         finally:
             self._lock.release()
         await shown
+
+    def _release(self) -> None:
+        """Let the faces show what is known, after records have come again."""
+        if self._held:
+            self._held = False
+            for face in self._faces:
+                face.release()
 
     async def _turn(self) -> None:
         """Wait until no other change is under way; the lock is then held."""
@@ -266,27 +279,24 @@ class Provider:
             raise NotReadyError(f"{MOST_WAITING} changes wait for the disk: try again later.")
         await self._lock.acquire()
 
-    async def _commit(self, cluster: Cluster, delta: Delta) -> None:
+    async def _change(self, cluster: Cluster, delta: Delta) -> _Next:
+        """Commit a cluster's new value, and compute what is visible then.
+
+        Raises `StoreError`, and then nothing has changed.
+        """
         if delta:
             await self._worker.run(self._store.commit, cluster, delta)
-            self._worker.run(self._store.tidy).addErrback(self._not_tidied)
+        return self._next(cluster, delta.owners)
 
-    def _not_tidied(self, failure: Failure) -> None:
-        self._log.failure("The store could not be tidied up.", failure)
+    def _next(self, cluster: Cluster, owners: Iterable[str]) -> _Next:
+        clusters = {**self._clusters, cluster.name: cluster}
+        return _Next(clusters, *self.projection.after(clusters, owners))
 
-    def _publish(
-        self, clusters: dict[str, Cluster], owners: frozenset[str], *, release: bool = False
-    ) -> Coroutine[Deferred[object], object, None]:
-        """Make new values of clusters visible; to be awaited for every face to show them."""
-        self._clusters = {**self._clusters, **clusters}
-        old = self.projection
-        self.projection, touched = old.after(self._clusters, owners)
-        reports.report_difference(old, self.projection, touched)
-        if release and self._held:
-            self._held = False
-            for face in self._faces:
-                face.release()
-        return _all_of([face.show(self.projection, touched) for face in self._faces])
+    def _publish(self, following: _Next) -> Coroutine[Deferred[object], object, None]:
+        """Make the next values visible; what is returned waits for every face to show them."""
+        reports.report_difference(self.projection, following.projection, following.touched)
+        self._clusters, self.projection = following.clusters, following.projection
+        return _all_of([face.show(self.projection, following.touched) for face in self._faces])
 
     def _cluster(self, name: str) -> Cluster:
         if self._not_ready:
@@ -307,7 +317,7 @@ class Provider:
         self._not_ready = ""
         found = {name: Cluster(name) for name in sorted(self._settings.clusters())} | dict(loaded.clusters)
         clusters = {name: self._with_settings(cluster) for name, cluster in found.items()}
-        owners = frozenset(owner for cluster in clusters.values() for owner in cluster.endpoints)
+        owners = [owner for cluster in clusters.values() for owner in cluster.endpoints]
         self.projection, touched = self.projection.after(clusters, owners)
         self._clusters = clusters
         records = sum(len(group) for cluster in clusters.values() for group in cluster.endpoints.values())
@@ -338,8 +348,13 @@ class Provider:
         loading.addErrback(lambda failure: self._log.failure("The stored records cannot be used.", failure))
 
 
-class _Change(Protocol):
-    def __call__(self, settings: Settings, /) -> Settings: ...
+@frozen
+class _Next:
+    """What is visible once it is published."""
+
+    clusters: dict[str, Cluster]
+    projection: Projection
+    touched: tuple[str, ...]
 
 
 async def _all_of(shows: list[Deferred[None]]) -> None:

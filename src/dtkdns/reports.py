@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from twisted.logger import Logger
 
@@ -10,6 +11,8 @@ from dtkdns import names
 from dtkdns.cluster import DEFAULT
 from dtkdns.endpoint import Endpoint, Key
 from dtkdns.projection import Hidden, Projection, Reason, Shown
+
+T = TypeVar("T")
 
 MANY = 20
 """Lines of a kind that one call may cause; above it there is one line with their number."""
@@ -23,9 +26,10 @@ def report_difference(old: Projection, new: Projection, touched: Iterable[str]) 
     moved: list[Shown] = []
     gone: list[Shown] = []
     hidden: list[Hidden] = []
-    for name in sorted(touched):
-        known = old.hidden.get(name, ())
-        hidden += [one for one in new.hidden.get(name, ()) if one not in known]
+    for name in touched:
+        for one in new.hidden.get(name, ()):
+            if one.reason is not Reason.OWNERSHIP and one not in old.hidden.get(name, ()):
+                hidden.append(one)
         before, now = old.shown.get(name), new.shown.get(name)
         if names.is_wildcard(name):
             continue
@@ -35,25 +39,21 @@ def report_difference(old: Projection, new: Projection, touched: Iterable[str]) 
             appeared.append(now)
         elif before.addresses != now.addresses:
             moved.append(now)
-    _say_each("{count} names appeared.", [_appeared(shown) for shown in appeared])
-    _say_each("{count} names moved to another address.", [_appeared(shown) for shown in moved])
-    _say_each("{count} names are gone.", [f"{shown.name} is gone{_source(shown)}." for shown in gone])
-    _say_each(
-        "{count} records are kept but not shown.",
-        [_hidden(one) for one in hidden if one.reason is not Reason.OWNERSHIP],
-    )
+    _say_each("{count} names appeared.", appeared, _appeared)
+    _say_each("{count} names moved to another address.", moved, _appeared)
+    _say_each("{count} names are gone.", gone, lambda shown: f"{shown.name} is gone{_source(shown)}.")
+    _say_each("{count} records are kept but not shown.", hidden, _hidden)
 
 
 def report_left_out(cluster: str, left_out: Iterable[Endpoint], known: frozenset[Key]) -> None:
     """Say which desired endpoints external-dns is told to leave alone, unless that was said before."""
     _say_each(
         "{count} desired records lie outside the managed domains and are left out.",
-        [
+        [one for one in left_out if one.key not in known],
+        lambda one: (
             f"{_name(one.key)} ({_plain(one.record_type)}) lies in none of the managed domains{_of(cluster)}"
             " and is left out."
-            for one in left_out
-            if one.key not in known
-        ],
+        ),
     )
 
 
@@ -83,11 +83,11 @@ def report_counts(shown: Mapping[str, Shown], records: int) -> None:
     _log.info("{records} records are stored, {names} names resolve.", records=records, names=len(shown))
 
 
-def _say_each(count: str, lines: list[str]) -> None:
-    if len(lines) > MANY:
-        _log.info(count, count=len(lines))
+def _say_each(count: str, what: list[T], sentence: Callable[[T], str]) -> None:
+    if len(what) > MANY:
+        _log.info(count, count=len(what))
         return
-    for line in lines:
+    for line in sorted(map(sentence, what)):
         _log.info("{line}", line=line)
 
 

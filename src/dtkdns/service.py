@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from dtkdns.access import peer_address
+from dtkdns.garbage import uncollected
 from dtkdns.hosts.replace import HostsFile
 from dtkdns.hosts.watch import HostsWatch
 from dtkdns.hosts.writer import HostsWriter
@@ -82,7 +83,8 @@ class WebhookService(Service):
         settings, faults = self._posted.load(self._option_domains, self._option_addresses)
         for fault in faults:
             self._log.error("{fault}", fault=fault)
-        self._provider.load(settings)
+        with uncollected():
+            self._provider.load(settings)
         self._listen()
         self._announce(settings.domains("default"))
 

@@ -12,13 +12,14 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
-from hashlib import blake2b
+from itertools import count
 from typing import Protocol
+from zlib import crc32
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from dtkdns.cluster import Cluster, Delta, Group
-from dtkdns.endpoint import ADDRESS_TYPES, Endpoint
+from dtkdns.endpoint import ADDRESS_TYPES, Endpoint, Key
 from dtkdns.wire import WireError, decode_endpoint
 
 SCHEMA = 1
@@ -27,22 +28,16 @@ _TABLES = """
 CREATE TABLE endpoint (
     id INTEGER PRIMARY KEY,
     cluster TEXT NOT NULL,
-    name TEXT NOT NULL,
-    type TEXT NOT NULL,
-    set_identifier TEXT NOT NULL,
     since REAL,
     document BLOB NOT NULL,
-    digest BLOB NOT NULL,
-    UNIQUE (cluster, name, type, set_identifier)
+    digest INTEGER NOT NULL
 );
-CREATE TABLE damaged (found REAL, id, cluster, name, type, set_identifier, since, document, digest);
+CREATE TABLE damaged (found REAL, id, cluster, since, document, digest);
 """
-_PUT = """
-INSERT INTO endpoint (cluster, name, type, set_identifier, since, document, digest) VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (cluster, name, type, set_identifier)
-DO UPDATE SET since = excluded.since, document = excluded.document, digest = excluded.digest
-"""
-_REMOVE = "DELETE FROM endpoint WHERE cluster = ? AND name = ? AND type = ? AND set_identifier = ?"
+_PUT = "INSERT OR REPLACE INTO endpoint (id, cluster, since, document, digest) VALUES "
+_BATCH = 200
+"""Rows put by one statement: each statement gives up the interpreter's lock, and has to wait for it again."""
+_REMOVE = "DELETE FROM endpoint WHERE id = ?"
 
 
 class StoreError(Exception):
@@ -103,24 +98,27 @@ class MemoryStore:
 
 
 class SQLiteStore:
-    """The store in one SQLite file."""
+    """The store in one SQLite file: a row for each endpoint, numbered in the order in which they first came.
+
+    Which endpoint has which row is known here and not in an index, which would cost more than the rows.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._connection: sqlite3.Connection | None = None
+        self._rows = _Rows()
 
     def load(self) -> Loaded:
         damage: list[str] = []
         try:
             try:
-                connection = self._open()
-                loaded = _load_rows(connection)
+                loaded, self._rows = _load_rows(self._open())
             except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 if _may_mend(error):
                     raise
                 self.close()
                 damage.append(f"{self.path} is damaged ({error}) and was put aside as {self._put_aside()}.")
-                loaded = _load_rows(self._open())
+                loaded, self._rows = _load_rows(self._open())
         except (sqlite3.Error, OSError) as error:
             self.close()
             raise StoreError(f"The records in {self.path} cannot be read: {error}.") from error
@@ -130,15 +128,23 @@ class SQLiteStore:
         connection = self._connection
         if connection is None:
             raise StoreError(f"{self.path} is not open.")
+        ids = self._rows.of(cluster.name)
+        added = self._rows.number(ids, delta.put)
         try:
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(_REMOVE, [(cluster.name, *key) for key in delta.removed])
-            connection.executemany(_PUT, _rows(cluster, delta.put))
+            connection.executemany(_REMOVE, [(ids[key],) for key in delta.removed])
+            for start in range(0, len(delta.put), _BATCH):
+                values = _values(cluster, delta.put[start : start + _BATCH], ids)
+                connection.execute(_PUT + ", ".join(["(?, ?, ?, ?, ?)"] * (len(values) // 5)), values)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
+            for key in added:
+                del ids[key]
             raise StoreError(f"The records cannot be stored in {self.path}: {error}.") from error
+        for key in delta.removed:
+            del ids[key]
 
     def tidy(self) -> None:
         """Move a long write-ahead log into the database."""
@@ -206,54 +212,77 @@ def read_only(path: str) -> Loaded:
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None)
         with contextlib.closing(connection):
-            return _load_rows(connection, move_damaged=False)
+            return _load_rows(connection, move_damaged=False)[0]
     except sqlite3.Error as error:
         raise StoreError(f"The records in {path} cannot be read: {error}.") from error
 
 
-def _rows(cluster: Cluster, endpoints: Iterable[Endpoint]) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = []
+@define
+class _Rows:
+    """Which row each stored endpoint has."""
+
+    ids: dict[str, dict[Key, int]] = field(factory=dict)
+    """By cluster."""
+    last: int = 0
+
+    def of(self, cluster: str) -> dict[Key, int]:
+        return self.ids.setdefault(cluster, {})
+
+    def number(self, ids: dict[Key, int], endpoints: Iterable[Endpoint]) -> list[Key]:
+        """Give rows to those of the endpoints that have none yet; which those are."""
+        added = [endpoint.key for endpoint in endpoints if endpoint.key not in ids]
+        ids.update(zip(added, count(self.last + 1)))
+        self.last += len(added)
+        return added
+
+
+def _values(cluster: Cluster, endpoints: Iterable[Endpoint], ids: Mapping[Key, int]) -> list[object]:
+    """The columns of a row for each endpoint, one after the other."""
+    values: list[object] = []
     name, since = cluster.name, cluster.since
+    seed = name.encode()
     for endpoint in endpoints:
-        when = since[endpoint.owner] if endpoint.key[1] in ADDRESS_TYPES else None
-        digest = _digest(name, when, endpoint.document)
-        rows.append((name, *endpoint.key, when, endpoint.document, digest))
-    return rows
+        key, document = endpoint.key, endpoint.document
+        when = since[endpoint.owner] if key[1] in ADDRESS_TYPES else None
+        values += (ids[key], name, when, document, _digest(seed, when, document))
+    return values
 
 
-def _digest(cluster: str, since: float | None, document: bytes) -> bytes:
-    """Of all that cannot be had from the document itself, and of the document."""
-    return blake2b(b"%b %r %b" % (cluster.encode(), since, document), digest_size=8).digest()
+def _digest(cluster: bytes, since: float | None, document: bytes) -> int:
+    """Of all that a row holds but its number; finds every burst of up to 32 flipped bits."""
+    return crc32(document, crc32(b"%b %r" % (cluster, since)))
 
 
-def _load_rows(connection: sqlite3.Connection, *, move_damaged: bool = True) -> Loaded:
+def _load_rows(connection: sqlite3.Connection, *, move_damaged: bool = True) -> tuple[Loaded, _Rows]:
     groups: dict[str, dict[str, list[Endpoint]]] = {}
     since: dict[str, dict[str, float]] = {}
     damaged: list[int] = []
+    rows = _Rows()
     connection.text_factory = bytes
-    query = "SELECT id, cluster, name, type, set_identifier, since, document, digest FROM endpoint ORDER BY id"
-    for row_id, cluster, name, record_type, set_identifier, when, document, digest in connection.execute(query):
+    query = "SELECT id, cluster, since, document, digest FROM endpoint ORDER BY id"
+    for row, cluster, when, document, digest in connection.execute(query):
+        rows.last = row
         try:
-            where = cluster.decode()
-            endpoint = decode_endpoint(document)
-            stored = (name.decode(), record_type.decode(), set_identifier.decode())
-            sound = _digest(where, when, document) == digest and endpoint.key == stored
-        except (AttributeError, TypeError, UnicodeDecodeError, WireError):
-            sound = False
-        if not sound:
-            damaged.append(row_id)
+            sound = _digest(cluster, when, document) == digest
+            endpoint = decode_endpoint(document) if sound else None
+        except (TypeError, WireError):
+            endpoint = None
+        if endpoint is None:
+            damaged.append(row)
             continue
+        where = cluster.decode()
         groups.setdefault(where, {}).setdefault(endpoint.owner, []).append(endpoint)
+        rows.of(where)[endpoint.key] = row
         if when is not None:
             times = since.setdefault(where, {})
             times[endpoint.owner] = min(when, times.get(endpoint.owner, when))
     connection.text_factory = str
     clusters = {name: _cluster(name, found, since.get(name, {})) for name, found in groups.items()}
     if not damaged:
-        return Loaded(clusters)
+        return Loaded(clusters), rows
     if move_damaged:
         _move_damaged(connection, damaged)
-    return Loaded(clusters, (f"{len(damaged)} stored records are damaged and were put aside.",))
+    return Loaded(clusters, (f"{len(damaged)} stored records are damaged and were put aside.",)), rows
 
 
 def _cluster(name: str, groups: Mapping[str, list[Endpoint]], since: Mapping[str, float]) -> Cluster:

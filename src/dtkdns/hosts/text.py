@@ -15,7 +15,8 @@ import hashlib
 import ipaddress
 import re
 import socket
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from attrs import field, frozen
@@ -31,6 +32,7 @@ _END = b"# END dtkdns "
 _NOTE = b" (written by dtkdns: put lines of your own outside)"
 _FACTS = re.compile(rb"state=([0-9a-f]{8}) lines=([0-9]{1,7}) check=([0-9a-f]{16}) newline=(kept|added)")
 _OURS = re.compile(rb"([0-9a-f:.]+) ([a-z0-9.-]+) # (?:[a-z0-9-]{1,63} )?[!-~]+\n")
+_FEW = 100
 _UNSAFE = re.compile(r"[^A-Za-z0-9._:/@+=-]")
 _NO_RESOURCE = "external-dns"
 
@@ -43,14 +45,11 @@ class Entry:
     addresses: tuple[str, ...]
     provenance: str
     """What the comment says: `ingress/<namespace>/<name>`, behind the name of a cluster other than the default."""
-    lines: bytes = field(init=False, repr=False, eq=False)
+    lines: bytes = field(repr=False)
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "lines", self.rendered(self.addresses))
-
-    def rendered(self, addresses: tuple[str, ...]) -> bytes:
-        """The lines for some of the addresses."""
-        return b"".join([f"{address} {self.name} # {self.provenance}\n".encode("ascii") for address in addresses])
+    def without(self, addresses: frozenset[str]) -> bytes:
+        """The lines for its other addresses."""
+        return _lines(self.name, tuple(a for a in self.addresses if a not in addresses), self.provenance)
 
 
 def make_entry(name: str, addresses: tuple[str, ...], cluster: str, resource: str) -> Entry:
@@ -62,7 +61,50 @@ def make_entry(name: str, addresses: tuple[str, ...], cluster: str, resource: st
     if cluster:
         provenance = f"{cluster} {provenance}"
     room = MAX_LINE - len(name) - max(map(len, addresses), default=0) - len("  # \n")
-    return Entry(name, addresses, provenance[:room])
+    provenance = provenance[:room]
+    return Entry(name, addresses, provenance, _lines(name, addresses, provenance))
+
+
+def _lines(name: str, addresses: tuple[str, ...], provenance: str) -> bytes:
+    end = f" {name} # {provenance}\n"
+    return "".join([address + end for address in addresses]).encode("ascii")
+
+
+class Entries:
+    """What the block is to hold, sorted by name; a change of one name costs no look at the others."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._by_name: dict[str, Entry] = {}
+        self._names: list[str] = []
+        self._lines: list[bytes] = []
+        self.update({entry.name: entry for entry in entries})
+
+    def update(self, changes: Mapping[str, Entry | None]) -> None:
+        """Put entries by name; None takes one out."""
+        if len(changes) > _FEW:
+            kept = {**self._by_name, **changes}
+            self._names = sorted(name for name, entry in kept.items() if entry is not None)
+            self._by_name = {name: entry for name in self._names if (entry := kept[name]) is not None}
+            self._lines = [entry.lines for entry in self._by_name.values()]
+            return
+        for name, entry in changes.items():
+            at = bisect_left(self._names, name)
+            if self._by_name.pop(name, None) is not None:
+                del self._names[at], self._lines[at]
+            if entry is not None:
+                self._by_name[name] = entry
+                self._names.insert(at, name)
+                self._lines.insert(at, entry.lines)
+
+    def get(self, name: str) -> Entry | None:
+        return self._by_name.get(name)
+
+    def lines(self, instead: Mapping[str, bytes]) -> list[bytes]:
+        """The lines of each name, with others in the place of some."""
+        if not instead:
+            return self._lines
+        lines = [instead.get(name, own) for name, own in zip(self._names, self._lines, strict=True)]
+        return [line for line in lines if line]
 
 
 @frozen
@@ -111,13 +153,13 @@ class _Region:
     """Lines of others that stood in it; they follow as a piece of their own."""
 
 
-def splice(text: bytes, entries: Mapping[str, Entry], state: str, known: bytes | None = None) -> Spliced:
-    """The text with the block for these entries (by name) in the place of the one it has, or else at its end.
+def splice(text: bytes, entries: Entries, state: str, known: bytes | None = None) -> Spliced:
+    """The text with the block for these entries in the place of the one it has, or else at its end.
 
-    `state` is eight hexadecimal digits. `known` is the block that we wrote last, where that is known: only
-    its lines are then taken for ours in a block that somebody changed.
+    `state` is eight hexadecimal digits. `known` is the block that we wrote last, where that is known: only its
+    lines are then taken for ours in a block that somebody changed.
     """
-    pieces = _parse(text, known)
+    pieces = _parse_untouched(text, known) or _parse(text, known)
     moved_out = tuple(line for piece in pieces if isinstance(piece, _Region) for line in piece.others)
     foreign = b"".join([piece for piece in pieces if isinstance(piece, bytes)])
     lines, shadowed = _wanted_lines(entries, foreign)
@@ -167,7 +209,7 @@ def _digest(body: bytes) -> bytes:
     return hashlib.sha256(body).hexdigest()[:16].encode("ascii")
 
 
-def _wanted_lines(entries: Mapping[str, Entry], foreign: bytes) -> tuple[list[bytes], dict[str, str]]:
+def _wanted_lines(entries: Entries, foreign: bytes) -> tuple[list[bytes], dict[str, str]]:
     """The lines for the block, and the names that lines of others give another address."""
     instead: dict[str, bytes] = {}
     shadowed: dict[str, str] = {}
@@ -175,14 +217,11 @@ def _wanted_lines(entries: Mapping[str, Entry], foreign: bytes) -> tuple[list[by
         entry = entries.get(name)
         if entry is not None:
             if theirs <= set(entry.addresses):
-                instead[name] = entry.rendered(tuple(a for a in entry.addresses if a not in theirs))
+                instead[name] = entry.without(theirs)
             else:
                 instead[name] = b""
                 shadowed[name] = ", ".join(sorted(theirs))
-    if not instead:
-        return [entries[name].lines for name in sorted(entries)], shadowed
-    lines = [instead[name] if name in instead else entries[name].lines for name in sorted(entries)]
-    return [line for line in lines if line], shadowed
+    return entries.lines(instead), shadowed
 
 
 @lru_cache(maxsize=2)
@@ -210,6 +249,18 @@ def _read_address(word: bytes) -> str | None:
         return socket.inet_ntoa(socket.inet_aton(text)) if text.isascii() else None
     except OSError:
         return None
+
+
+def _parse_untouched(text: bytes, known: bytes | None) -> list[bytes | _Region] | None:
+    """What `_parse` gives for a text whose one block is as we left it, without a look at each line."""
+    start = text.find(known) if known else -1
+    if known is None or start < 0 or text[:start][-1:] not in {b"", b"\n"}:
+        return None
+    before, after = text[:start], text[start + len(known) :]
+    if any(word in part for word in (_BEGIN, _END) for part in (before, after)):
+        return None
+    begin = _find_markers(known[: known.index(b"\n") + 1])[0]
+    return [piece for piece in (before, _Region(begin, True, ()), after) if piece != b""]
 
 
 def _parse(text: bytes, known: bytes | None) -> list[bytes | _Region]:

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from dtkdns import names
 from dtkdns.cluster import DEFAULT
 from dtkdns.hosts.replace import Edited, HostsFile, HostsFileError, Signature
-from dtkdns.hosts.text import Entry, Spliced, make_entry, splice
+from dtkdns.hosts.text import Entries, Entry, Spliced, make_entry, splice
 from dtkdns.projection import Projection, Shown
 from dtkdns.status import HostsStatus
 from dtkdns.worker import Worker
@@ -35,15 +35,15 @@ class HostsBlock:
     def __init__(self, file: HostsFile, state: str) -> None:
         self._file = file
         self._state = state
-        self._entries: dict[str, Entry] = {}
+        self._entries = Entries()
         self._known: bytes | None = None
 
-    def write(self, changes: Mapping[str, Entry | None]) -> _Written:
-        """Take over changed entries (None: no longer shown) and write the file if it differs.
+    def write(self, changes: Mapping[str, Shown | None]) -> _Written:
+        """Take over changed names (None: no longer shown) and write the file if it differs.
 
         Raises `HostsFileError`; the changes are taken over all the same.
         """
-        self._take_over(changes)
+        self._entries.update({name: _entry(shown) for name, shown in changes.items()})
         spliced: list[Spliced] = []
 
         def transform(text: bytes) -> bytes:
@@ -53,16 +53,6 @@ class HostsBlock:
         edited = self._file.edit(transform)
         self._known = spliced[-1].block
         return _Written(edited, spliced[-1])
-
-    def _take_over(self, changes: Mapping[str, Entry | None]) -> None:
-        count = len(self._entries)
-        for name, entry in changes.items():
-            if entry is None:
-                self._entries.pop(name, None)
-            else:
-                self._entries[name] = entry
-        if len(self._entries) > count:  # kept sorted, so that sorting it for each write costs next to nothing
-            self._entries = {name: self._entries[name] for name in sorted(self._entries)}
 
 
 class HostsWriter:
@@ -76,7 +66,7 @@ class HostsWriter:
         self._worker = worker
         self._clock = clock
         self.status = HostsStatus()
-        self._pending: dict[str, Entry | None] = {}
+        self._pending: dict[str, Shown | None] = {}
         self._waiting: list[Deferred[None]] = []
         self._writing: Deferred[None] | None = None
         self._signature: Signature | None = None
@@ -98,7 +88,7 @@ class HostsWriter:
         fails; further attempts follow with growing pauses. While the block is held it fires at once.
         """
         for name in changed:
-            self._pending[name] = _entry(projection.shown.get(name))
+            self._pending[name] = projection.shown.get(name)
         if self.status.held:
             return succeed(None)
         waiting: Deferred[None] = Deferred()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from dtkdns.access import peer_address
+from dtkdns.garbage import uncollected
 from dtkdns.provider import Provider
 from dtkdns.web import answers, gate
 from dtkdns.web.channel import WebhookRequest
@@ -39,14 +42,22 @@ def add_webhook(app: Klein, provider: Provider, clock: IReactorTime) -> None:
     def adjust(request: WebhookRequest, cluster: str) -> bytes:
         gate.require_media_type(request)
         body = request.body
-        endpoints = decode_endpoints(body)
-        kept = provider.adjust(cluster, endpoints)
+        with _many_objects(body):
+            endpoints = decode_endpoints(body)
+            kept = provider.adjust(cluster, endpoints)
         unchanged = bool(endpoints) and len(kept) == len(endpoints)
         return answers.reply(request, 200, MEDIA_TYPE, body if unchanged else encode_endpoints(kept))
 
     @on_every_cluster(app, "/records", "POST")
     def apply(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
         gate.require_media_type(request)
-        changes = decode_changes(request.body)
-        done = answers.in_time(provider.apply(cluster, changes), request.arrived, clock)
+        done = answers.in_time(decode_and_apply(cluster, request.body), request.arrived, clock)
         return done.addCallback(lambda _none: answers.no_content(request))
+
+    async def decode_and_apply(cluster: str, body: bytes) -> None:
+        with _many_objects(body):
+            await provider.apply(cluster, decode_changes(body))
+
+
+def _many_objects(body: bytes) -> AbstractContextManager[None]:
+    return uncollected() if len(body) > 1024 * 1024 else nullcontext()
