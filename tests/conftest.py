@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from twisted.internet import reactor
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 
 @pytest.fixture(autouse=True)
@@ -37,8 +37,6 @@ def no_lost_errors(request: pytest.FixtureRequest) -> Iterator[list[LogEvent]]:
 @pytest.fixture
 def log_lines() -> Iterator[list[str]]:
     """The lines that dtkdns logs while the test runs, as a person reads them."""
-    from twisted.logger import formatEvent
-
     lines: list[str] = []
 
     def observe(event: LogEvent) -> None:

@@ -1,0 +1,271 @@
+"""Apply, commit, publish: in that order, one change at a time, and what happens when one of them fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_twisted import ensureDeferred
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+
+from dtkdns.cluster import Cluster, Delta
+from dtkdns.endpoint import Changes, Endpoint, make_endpoint
+from dtkdns.fights import WINDOW
+from dtkdns.projection import Projection
+from dtkdns.provider import LOAD_PAUSE, MOST_WAITING, NotFoundError, NotReadyError, Provider
+from dtkdns.settings import PostedFile, PostedFileError, Settings
+from dtkdns.store import Loaded, MemoryStore, StoreError
+
+
+def address(name: str, target: str = "10.0.0.1") -> Endpoint:
+    document = f'{{"dnsName":"{name}","targets":["{target}"],"recordType":"A"}}'.encode()
+    return make_endpoint(name, "A", "", (target,), 0, {}, document)
+
+
+class InlineWorker:
+    """Runs work at once, or, while `hangs`, when the test says so."""
+
+    def __init__(self) -> None:
+        self.hangs = False
+        self.waiting: list[tuple[Callable[[], Any], Deferred[Any]]] = []
+
+    def run(self, work: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        done: Deferred[Any] = Deferred()
+        self.waiting.append((lambda: work(*args), done))
+        if not self.hangs:
+            self.catch_up()
+        return done
+
+    def catch_up(self) -> None:
+        while self.waiting:
+            work, done = self.waiting.pop(0)
+            try:
+                done.callback(work())
+            except Exception:
+                done.errback()
+
+
+class RecordingFace:
+    """Shows at once; notes what, and fails while it is told to."""
+
+    def __init__(self) -> None:
+        self.shows: list[tuple[Projection, tuple[str, ...]]] = []
+        self.held = False
+        self.failure: Exception | None = None
+
+    def show(self, projection: Projection, changed: Iterable[str]) -> Deferred[None]:
+        self.shows.append((projection, tuple(changed)))
+        return fail(self.failure) if self.failure else succeed(None)
+
+    def hold(self) -> None:
+        self.held = True
+
+    def release(self) -> None:
+        self.held = False
+
+
+class FailingStore(MemoryStore):
+    failure: StoreError | None = None
+
+    def load(self) -> Loaded:
+        if self.failure:
+            raise self.failure
+        return super().load()
+
+    def commit(self, cluster: Cluster, delta: Delta) -> None:
+        if self.failure:
+            raise self.failure
+        super().commit(cluster, delta)
+
+
+class Parts:
+    def __init__(self, directory: Path, loaded: Loaded | None = None) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.worker = InlineWorker()
+        self.face = RecordingFace()
+        self.store = FailingStore(loaded)
+        self.posted = PostedFile(str(directory / "posted.json"))
+        self.provider = Provider(
+            self.store,
+            self.posted,
+            (),
+            [self.face],
+            self.worker,  # type: ignore[arg-type]
+            self.clock,
+        )
+
+    def load(self) -> Provider:
+        self.provider.load(Settings(("dtk.io",)))
+        return self.provider
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Parts:
+    return Parts(tmp_path)
+
+
+@ensureDeferred
+async def test_nothing_is_visible_before_it_is_committed(parts: Parts) -> None:
+    provider = parts.load()
+    parts.worker.hangs = True
+    applied = Deferred.fromCoroutine(provider.apply("default", Changes(create=(address("a.dtk.io"),))))
+    assert provider.records("default") == b"[]"
+    assert provider.projection.shown == {}
+    parts.worker.hangs = False
+    parts.worker.catch_up()
+    await applied
+    assert provider.records("default") == b"[" + address("a.dtk.io").document + b"]"
+    assert parts.face.shows[-1][1] == ("a.dtk.io",)
+
+
+@ensureDeferred
+async def test_what_cannot_be_committed_changes_nothing(parts: Parts) -> None:
+    provider = parts.load()
+    shows = len(parts.face.shows)
+    parts.store.failure = StoreError("The disk is full.")
+    with pytest.raises(StoreError):
+        await provider.apply("default", Changes(create=(address("a.dtk.io"),)))
+    assert provider.records("default") == b"[]"
+    assert len(parts.face.shows) == shows
+    parts.store.failure = None
+    await provider.apply("default", Changes(create=(address("a.dtk.io"),)))
+    assert provider.records("default") != b"[]"
+
+
+@ensureDeferred
+async def test_what_a_face_cannot_show_is_kept_all_the_same(parts: Parts) -> None:
+    provider = parts.load()
+    parts.face.failure = OSError("read-only")
+    with pytest.raises(OSError, match="read-only"):
+        await provider.apply("default", Changes(create=(address("a.dtk.io"),)))
+    assert b"a.dtk.io" in provider.records("default")
+
+
+@ensureDeferred
+async def test_a_repeated_post_is_answered_when_the_face_shows_it(parts: Parts) -> None:
+    provider = parts.load()
+    await provider.apply("default", Changes(create=(address("a.dtk.io"),)))
+    parts.face.failure = OSError("read-only")
+    with pytest.raises(OSError, match="read-only"):
+        await provider.apply("default", Changes(create=(address("a.dtk.io"),)))
+
+
+@ensureDeferred
+async def test_an_empty_post_touches_nothing(parts: Parts) -> None:
+    provider = parts.load()
+    shows = len(parts.face.shows)
+    await provider.apply("default", Changes())
+    assert len(parts.face.shows) == shows
+
+
+@ensureDeferred
+async def test_a_disk_that_hangs_does_not_gather_changes_without_end(parts: Parts) -> None:
+    provider = parts.load()
+    parts.worker.hangs = True
+    changes = [Changes(create=(address(f"a{number}.dtk.io"),)) for number in range(MOST_WAITING + 1)]
+    under_way = [Deferred.fromCoroutine(provider.apply("default", change)) for change in changes]
+    with pytest.raises(NotReadyError, match="wait for the disk"):
+        await provider.apply("default", changes[0])
+    parts.worker.hangs = False
+    parts.worker.catch_up()
+    for done in under_way:
+        await done
+    assert provider.records("default").count(b"dnsName") == MOST_WAITING + 1
+
+
+@ensureDeferred
+async def test_damage_leaves_the_faces_alone_until_records_come_again(
+    tmp_path: Path, log_lines: list[str]
+) -> None:
+    parts = Parts(tmp_path, Loaded({}, ("The database is damaged.",)))
+    provider = parts.load()
+    assert parts.face.held
+    await provider.apply("default", Changes())
+    assert parts.face.held
+    await provider.apply("default", Changes(create=(address("a.dtk.io"),)))
+    assert not parts.face.held
+    assert any("The database is damaged. The hosts file stays as it is" in line for line in log_lines)
+
+
+@ensureDeferred
+async def test_a_store_that_cannot_be_read_is_tried_again_and_only_the_filter_is_answered_meanwhile(
+    tmp_path: Path,
+) -> None:
+    kept = address("a.dtk.io")
+    cluster = Cluster("default", endpoints={"a.dtk.io": (kept,)}, since={"a.dtk.io": 1.0})
+    parts = Parts(tmp_path, Loaded({"default": cluster}))
+    parts.store.failure = StoreError("The disk cannot be read.")
+    provider = parts.load()
+    assert provider.domain_filter("default") == ("dtk.io",)
+    for ask in (provider.records, lambda name: provider.adjust(name, [])):
+        with pytest.raises(NotReadyError, match="cannot be read"):
+            ask("default")
+    parts.clock.advance(LOAD_PAUSE)
+    with pytest.raises(NotReadyError):
+        await provider.apply("default", Changes(create=(kept,)))
+    parts.store.failure = None
+    parts.clock.advance(LOAD_PAUSE)
+    assert provider.records("default") == b"[" + kept.document + b"]"
+    assert provider.projection.shown["a.dtk.io"].addresses == ("10.0.0.1",)
+
+
+@ensureDeferred
+async def test_closing_ends_the_attempts_to_read_the_store(parts: Parts) -> None:
+    parts.store.failure = StoreError("The disk cannot be read.")
+    provider = parts.load()
+    await provider.close()
+    assert parts.clock.getDelayedCalls() == []
+
+
+@ensureDeferred
+async def test_what_is_posted_is_durable_before_it_is_in_force(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = parts.load()
+
+    def full(_settings: Settings) -> None:
+        raise PostedFileError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PostedFile, "save", lambda _self, settings: full(settings))
+        with pytest.raises(PostedFileError):
+            await provider.add_domains("default", ("lab.io",))
+    assert provider.settings().domains("default") == ("dtk.io",)
+    await provider.add_domains("default", ("lab.io",))
+    loaded, _ = parts.posted.load((), ())
+    assert loaded.domains("default") == ("lab.io",)
+
+
+@ensureDeferred
+async def test_two_that_undo_each_others_records_are_reported_with_the_remedy(
+    parts: Parts, log_lines: list[str]
+) -> None:
+    provider = parts.load()
+    record = address("a.dtk.io")
+    for _ in range(4):
+        await provider.apply("default", Changes(create=(record,)))
+        await provider.apply("default", Changes(delete=(record,)))
+        parts.clock.advance(WINDOW / 10)
+    fights = [line for line in log_lines if "keeps being created and deleted" in line]
+    assert len(fights) == 1
+    assert "/clusters/NAME" in fights[0]
+
+
+@ensureDeferred
+async def test_a_reason_is_logged_once_and_not_in_every_pass(parts: Parts, log_lines: list[str]) -> None:
+    provider = parts.load()
+    for _ in range(3):
+        await provider.apply("default", Changes(create=(address("*.dtk.io"),)))
+    assert len([line for line in log_lines if line.startswith("*.dtk.io (A) is kept but not shown")]) == 1
+
+
+@ensureDeferred
+async def test_forgetting_what_is_not_there_is_an_error(parts: Parts) -> None:
+    provider = parts.load()
+    for forgetting in (provider.forget_name("default", "a.dtk.io"), provider.forget_cluster("lab")):
+        with pytest.raises(NotFoundError):
+            await forgetting

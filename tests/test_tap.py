@@ -1,0 +1,131 @@
+"""The command line: what it takes, and that every fault in it is one sentence and exit status 1."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dtkdns import tap
+from dtkdns.tap import Options, makeService
+
+TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "--pidfile="]
+
+
+def options(directory: Path, *more: str) -> Options:
+    made = Options()
+    hosts = directory / "hosts"
+    hosts.touch()
+    own = ["--port", "tcp:0", "--hosts-file", str(hosts), "--state", str(directory / "state")]
+    made.parseOptions([*own, *more])
+    return made
+
+
+def exit_sentence(directory: Path, *more: str) -> str:
+    with pytest.raises(SystemExit) as raised:
+        makeService(options(directory, *more))
+    sentence = str(raised.value)
+    assert sentence.startswith("dtkdns: ")
+    assert "\n" not in sentence
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("option", "word"),
+    [
+        ("--domains=a b", "letters"),
+        ("--domains=", "empty"),
+        ("--cluster-ip=x", "not an IPv4"),
+        ("--routable=10.0.0.1/8", "give a network"),
+        ("--port=http", "give a number"),
+        ("--port=65536", "give a number"),
+        ("--port=nonsense:5000", "is not an endpoint"),
+        ("--hosts-file=/nowhere/at/all/hosts", "There is no directory"),
+        ("--hosts-file=/", "is not a regular file"),
+        ("--state=/dev/null/state", "cannot be made"),
+        ("--unknown", "not recognized"),
+        ("stray", "is not an option"),
+    ],
+)
+def test_a_wrong_value_is_one_sentence(tmp_path: Path, option: str, word: str) -> None:
+    assert word in exit_sentence(tmp_path, option)
+
+
+def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"Port {port} is taken" in exit_sentence(tmp_path, "--port", str(port))
+
+
+def test_a_port_without_the_right_to_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(_self: socket.socket, _address: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tap, "_ipv6_serves_both", lambda: False)
+    monkeypatch.setattr(socket.socket, "bind", forbidden)
+    assert "No right to listen on port 53" in exit_sentence(tmp_path, "--port", "53")
+
+
+def test_a_port_number_serves_both_families_where_that_is_possible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tap._endpoint("0") == ("tcp6:0" if tap._ipv6_serves_both() else "tcp:0")
+
+    def refused(_self: socket.socket, _address: object) -> None:
+        raise OSError(99, "Cannot assign requested address")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket.socket, "bind", refused)
+        assert not tap._ipv6_serves_both()
+    monkeypatch.setattr(socket.socket, "getsockopt", lambda *_args: 1)
+    assert tap._endpoint("0") == "tcp:0"
+
+
+def test_both_forms_of_an_option_are_taken(tmp_path: Path) -> None:
+    for form in (["--domains=a.io,b.io"], ["--domains", "a.io,b.io"]):
+        assert options(tmp_path, *form)["domains"] == "a.io,b.io"
+
+
+def test_a_single_label_is_taken_with_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    makeService(options(tmp_path, "--domains", "test"))
+    assert "Every name under test" in capsys.readouterr().out
+
+
+def test_making_the_service_opens_nothing(tmp_path: Path) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    makeService(options(tmp_path))
+    assert set(os.listdir("/proc/self/fd")) == before
+    assert os.listdir(tmp_path / "state") == ["lock"]
+
+
+def test_a_dry_run_of_an_unreadable_database_is_one_sentence(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "records.sqlite").write_bytes(b"no database" * 1000)
+    assert "cannot be read" in exit_sentence(tmp_path, "--dry-run")
+
+
+@pytest.mark.parametrize("mode", ["-n", "--logfile=log"])
+def test_a_fault_ends_twistd_with_status_1_and_no_traceback(tmp_path: Path, mode: str) -> None:
+    done = subprocess.run(
+        [*TWISTD, mode, "dtkdns", "--cluster-ip", "x"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["dtkdns: 'x' is not an IPv4 or IPv6 address."]
+    assert done.stdout == ""
+
+
+def test_help_lists_the_options(tmp_path: Path) -> None:
+    done = subprocess.run([*TWISTD, "dtkdns", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    for option in ("--port", "--domains", "--cluster-ip", "--routable", "--hosts-file", "--state", "--dry-run"):
+        assert option in done.stdout
+
+
+def test_the_state_directory_is_for_its_user_alone(tmp_path: Path) -> None:
+    makeService(options(tmp_path))
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
