@@ -21,7 +21,8 @@ from dtkdns.hosts.watch import HostsWatch
 from dtkdns.hosts.writer import HostsWriter
 from dtkdns.provider import Provider
 from dtkdns.settings import PostedFile
-from dtkdns.state import StateDirectory
+from dtkdns.state import StateDirectory, StateError
+from dtkdns.store import StoreTooNewError
 from dtkdns.web.channel import WebhookSite
 from dtkdns.worker import Worker
 
@@ -53,6 +54,7 @@ class WebhookService(Service):
         watch: HostsWatch,
         workers: tuple[Worker, ...],
         reactor: IReactorTime,
+        foreground: bool,
     ) -> None:
         self._endpoint = endpoint
         self._site = site
@@ -66,14 +68,26 @@ class WebhookService(Service):
         self._watch = watch
         self._workers = workers
         self._reactor = reactor
+        self._foreground = foreground
         self._lock: int | None = None
         self.port: IListeningPort | None = None
 
     def privilegedStartService(self) -> None:  # noqa: N802
         """Take the state, load it, and only then listen.
 
-        Raises `StateError`, `StoreTooNewError` and `StartError`.
+        Raises `StateError`, `StoreTooNewError` and `StartError`, which twistd hands to whoever started a daemon;
+        in the foreground, where it would print a traceback, `SystemExit` with the same sentence.
         """
+        try:
+            self._start()
+        except (StateError, StoreTooNewError, StartError) as error:
+            for worker in self._workers:
+                worker.stop()
+            if self._foreground:
+                raise SystemExit(f"dtkdns: {error}") from error
+            raise
+
+    def _start(self) -> None:
         if self._state is not None:
             self._lock = self._state.lock()
             for path in self._hosts_file.remove_leftovers():
@@ -141,7 +155,7 @@ class WebhookService(Service):
         address = _address_of_this_machine() if every else str(bound)
         self._log.info(
             "dtkdns listens on port {port} of {where}. In DTK's config.yaml:\n"
-            "  dns:\n    enabled: true\n    domain: {domain}\n    host-ip: {address}\n    webhook-port: {port}",
+            "  dns:\n    domain: {domain}\n    host-ip: {address}\n    webhook-port: {port}",
             port=number,
             where="every address" if every else address,
             domain=next(iter(domains), "dtk.io"),

@@ -114,6 +114,7 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
         watch=HostsWatch(hosts_file, writer.check, reactor),
         workers=(store_worker, hosts_worker),
         reactor=reactor,
+        foreground=options.parent is not None and bool(options.parent["nodaemon"]),
     )
 
 
