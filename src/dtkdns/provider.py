@@ -320,6 +320,9 @@ class Provider:
         owners = [owner for cluster in clusters.values() for owner in cluster.endpoints]
         self.projection, touched = self.projection.after(clusters, owners)
         self._clusters = clusters
+        for cluster in clusters.values():
+            if cluster.domains:
+                reports.report_settings(cluster.name, cluster.domains, cluster.addresses or None)
         records = sum(len(group) for cluster in clusters.values() for group in cluster.endpoints.values())
         reports.report_counts(self.projection.shown, records)
         for sentence in loaded.damage:

@@ -253,10 +253,12 @@ def _read_address(word: bytes) -> str | None:
 
 def _parse_untouched(text: bytes, known: bytes | None) -> list[bytes | _Region] | None:
     """What `_parse` gives for a text whose one block is as we left it, without a look at each line."""
-    start = text.find(known) if known else -1
-    if known is None or start < 0 or text[:start][-1:] not in {b"", b"\n"}:
+    start = text.find(_BEGIN)
+    if not known or start < 0 or text[start : start + len(known)] != known:
         return None
     before, after = text[:start], text[start + len(known) :]
+    if before[-1:] not in {b"", b"\n"}:
+        return None
     if any(word in part for word in (_BEGIN, _END) for part in (before, after)):
         return None
     begin = _find_markers(known[: known.index(b"\n") + 1])[0]
