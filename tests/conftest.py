@@ -6,8 +6,13 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from twisted.internet import reactor
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+
+# Without a database of examples nothing is written beside the tests, where the user may have no right to write.
+settings.register_profile("dtkdns", database=None, deadline=None)
+settings.load_profile("dtkdns")
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from dtkdns import rdata
 
-ADDRESSES = st.one_of(st.ip_addresses(), st.ip_addresses(network="fe80::/10"), st.ip_addresses(network="224.0.0.0/3"))
+ADDRESSES = st.one_of(
+    st.ip_addresses(), st.ip_addresses(network="fe80::/10"), st.ip_addresses(network="224.0.0.0/3")
+)
+
+
+def outcome(text: str) -> tuple[rdata.Address | None, str]:
+    """The address in a text, or else the sentence that refuses it."""
+    try:
+        return rdata.parse_address(text), ""
+    except rdata.RdataError as error:
+        return None, str(error)
 
 
 @pytest.mark.parametrize(
@@ -87,28 +97,40 @@ def test_an_ipv4_address_written_as_ipv6_is_refused_and_the_right_form_named(tex
 
 
 @pytest.mark.parametrize(
-    "text", ["0.0.0.0", "::", "0::0", "224.0.0.1", "239.255.255.255", "ff02::1", "ffff::", "255.255.255.255"]
+    "text",
+    [
+        "0.0.0.0",  # noqa: S104 (nothing listens here)
+        "::",
+        "0::0",
+        "224.0.0.1",
+        "239.255.255.255",
+        "ff02::1",
+        "ffff::",
+        "255.255.255.255",
+    ],
 )
 def test_the_unspecified_multicast_and_broadcast_addresses_are_no_single_machine(text: str) -> None:
     with pytest.raises(rdata.RdataError, match="is no address of a single machine"):
         rdata.parse_address(text)
 
 
-@given(st.one_of(st.text(st.characters(exclude_categories=())), ADDRESSES.map(str), st.text("0123456789abf:.%[]/ \n")))
+@given(
+    st.one_of(st.text(st.characters(exclude_categories=())), ADDRESSES.map(str), st.text("0123456789abf:.%[]/ \n"))
+)
 @example("x" * 81)
 @example("\n" * 100_000)
 @settings(max_examples=300)
 def test_any_text_is_a_canonical_address_or_refused_in_one_short_printable_sentence(text: str) -> None:
-    try:
-        address = rdata.parse_address(text)
-    except rdata.RdataError as error:
-        assert str(error).isascii()
-        assert str(error).isprintable()
-        assert len(str(error)) < 1000
+    address, message = outcome(text)
+    if address is None:
+        assert message.isascii()
+        assert message.isprintable()
+        assert len(message) < 1000
     else:
         assert set(str(address)) <= set("0123456789abcdef:.")
         assert rdata.parse_address(str(address)) == address
-        assert not (address.is_unspecified or address.is_multicast)
+        assert not address.is_unspecified
+        assert not address.is_multicast
 
 
 def test_a_long_text_is_shown_cut() -> None:

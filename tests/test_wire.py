@@ -19,6 +19,18 @@ FOO = (
     b'"labels":{"resource":"ingress/default/test"},"providerSpecific":[{"name":"webhook/foo","value":"v"},{"name":"x"}]}'
 )
 
+NO_UNICODE = [
+    b"\xff",
+    b"\xc0\x80",
+    b"\xed\xa0\x80",
+    b"\xf4\x90\x80\x80",
+    b"\xe2\x82",
+    b"\x80",
+    b"\\ud800",
+    b"\\udc00\\ud800",
+]
+"""Bytes that are not UTF-8, and escapes that are half a character."""
+
 KNOWN = ("dnsName", "targets", "recordType", "setIdentifier", "recordTTL", "labels", "providerSpecific")
 FOLDS = {0x17F: "s", 0x212A: "k"}
 """The only letters beyond ASCII that Go's `unicode.SimpleFold` takes into ASCII."""
@@ -70,7 +82,18 @@ def go_reads(fields: dict[str, Any], shapes: dict[str, Callable[[Any], bool]]) -
     )
 
 
-STRINGS = st.one_of(st.sampled_from(["", "foo.dtk.io", "b\u00fccher.io", "\U0001f600", "\u2028", "\x00", '"\\/']), st.text())
+def refusal(decode: Callable[[bytes], object], body: bytes) -> str | None:
+    """The sentence that refuses a body, or None for one that is accepted."""
+    try:
+        decode(body)
+    except WireError as error:
+        return str(error)
+    return None
+
+
+STRINGS = st.one_of(
+    st.sampled_from(["", "foo.dtk.io", "b\u00fccher.io", "\U0001f600", "\u2028", "\x00", '"\\/']), st.text()
+)
 ANY_JSON = st.recursive(
     st.one_of(
         st.none(),
@@ -87,7 +110,13 @@ SPELLINGS = st.sampled_from(
     [
         spelling
         for key in (*KNOWN, "name", "value")
-        for spelling in (key.upper(), key.lower(), key.capitalize(), key.replace("s", "\u017f"), key.replace("k", "\u212a"))
+        for spelling in (
+            key.upper(),
+            key.lower(),
+            key.capitalize(),
+            key.replace("s", "\u017f"),
+            key.replace("k", "\u212a"),
+        )
         if spelling not in (*KNOWN, "name", "value")
     ]
 )
@@ -121,7 +150,9 @@ def any_endpoints(draw: st.DrawFn) -> dict[str, Any]:
     """Mostly good, with at most two fields of any shape under any spelling."""
     fields: dict[str, Any] = draw(GOOD_ENDPOINTS)
     strange = st.dictionaries(
-        st.one_of(st.sampled_from(KNOWN), SPELLINGS, STRINGS), st.one_of(ANY_JSON, st.lists(PROPERTIES)), max_size=2
+        st.one_of(st.sampled_from(KNOWN), SPELLINGS, STRINGS),
+        st.one_of(ANY_JSON, st.lists(PROPERTIES)),
+        max_size=2,
     )
     return {**fields, **draw(strange)}
 
@@ -226,10 +257,10 @@ def test_what_go_reads_is_accepted_with_the_fields_unknown_here_and_kept_to_the_
         b'"providerSpecific":[{"name":"a","value":["b"]}]',
     ],
 )
-@pytest.mark.parametrize("unknown", [b"", b',"x":1'])
-def test_a_value_that_go_could_not_read_back_is_refused(field: bytes, unknown: bytes) -> None:
-    with pytest.raises(WireError, match="not one that external-dns could read back"):
-        wire.decode_endpoints(b"[" + FOO + b",{" + field + unknown + b"}]")
+def test_a_value_that_go_could_not_read_back_is_refused(field: bytes) -> None:
+    for unknown in (b"", b',"x":1'):
+        with pytest.raises(WireError, match="not one that external-dns could read back"):
+            wire.decode_endpoints(b"[" + FOO + b",{" + field + unknown + b"}]")
 
 
 @pytest.mark.parametrize(
@@ -250,10 +281,10 @@ def test_a_value_that_go_could_not_read_back_is_refused(field: bytes, unknown: b
         "provider\u017fpecific",
     ],
 )
-@pytest.mark.parametrize("value", [b"null", b'"abc"', b"5", b"[]"])
-def test_a_key_that_go_would_take_for_a_known_one_is_refused(key: str, value: bytes) -> None:
-    with pytest.raises(WireError, match="which Go reads as another spelling"):
-        wire.decode_endpoints(b'[{"dnsName":"a","' + key.encode() + b'":' + value + b"}]")
+def test_a_key_that_go_would_take_for_a_known_one_is_refused(key: str) -> None:
+    for value in (b"null", b'"abc"', b"5", b"[]"):
+        with pytest.raises(WireError, match="which Go reads as another spelling"):
+            wire.decode_endpoints(b'[{"dnsName":"a","' + key.encode() + b'":' + value + b"}]")
 
 
 @pytest.mark.parametrize("key", ["Name", "NAME", "Value", "valu\\u0045"])
@@ -288,10 +319,6 @@ def test_a_value_that_go_could_not_read_back_is_refused_even_when_a_good_one_fol
 
 
 @pytest.mark.parametrize(
-    "bad",
-    [b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", b"\x80", b"\\ud800", b"\\udc00\\ud800"],
-)
-@pytest.mark.parametrize(
     "document",
     [
         b'{"dnsName":"%s"}',
@@ -312,21 +339,24 @@ def test_a_value_that_go_could_not_read_back_is_refused_even_when_a_good_one_fol
         b"%s",
     ],
 )
-def test_text_that_is_no_unicode_is_refused_wherever_it_stands(document: bytes, bad: bytes) -> None:
-    document = document.replace(b"%s", bad)
-    with pytest.raises(WireError):
-        wire.decode_endpoint(document)
-    with pytest.raises(WireError):
-        wire.decode_endpoints(b"[" + document + b"]")
-    with pytest.raises(WireError):
-        wire.decode_changes(b'{"create":[' + document + b"]}")
+def test_text_that_is_no_unicode_is_refused_wherever_it_stands(document: bytes) -> None:
+    for bad in NO_UNICODE:
+        torn = document.replace(b"%s", bad)
+        with pytest.raises(WireError):
+            wire.decode_endpoint(torn)
+        with pytest.raises(WireError):
+            wire.decode_endpoints(b"[" + torn + b"]")
+        with pytest.raises(WireError):
+            wire.decode_changes(b'{"create":[' + torn + b"]}")
 
 
-@pytest.mark.parametrize("bad", [b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\\ud800"])
-@pytest.mark.parametrize("body", [b'{"%s":1}', b'{"x":"%s"}', b'{"x":{"%s":[]}}', b'{"x":["%s"],"x":1}', b"{}%s", b"%s{}"])
-def test_text_that_is_no_unicode_is_refused_outside_of_the_endpoints_too(body: bytes, bad: bytes) -> None:
-    with pytest.raises(WireError):
-        wire.decode_changes(body.replace(b"%s", bad))
+@pytest.mark.parametrize(
+    "body", [b'{"%s":1}', b'{"x":"%s"}', b'{"x":{"%s":[]}}', b'{"x":["%s"],"x":1}', b"{}%s", b"%s{}"]
+)
+def test_text_that_is_no_unicode_is_refused_outside_of_the_endpoints_too(body: bytes) -> None:
+    for bad in NO_UNICODE:
+        with pytest.raises(WireError):
+            wire.decode_changes(body.replace(b"%s", bad))
 
 
 MALFORMED = [
@@ -361,7 +391,7 @@ MALFORMED = [
     b'[{"x":Infinity}]',
     b'[{"x":True}]',
     b'[{"x":tru}]',
-    b'[{"x":\'a\'}]',
+    b"[{\"x\":'a'}]",
     b"[{x:1}]",
     b'[{"x"}]',
     b'[{"x":}]',
@@ -384,11 +414,11 @@ def test_what_is_not_json_is_refused(body: bytes) -> None:
         wire.decode_changes(b'{"create":' + body + b"}")
     with pytest.raises(WireError):
         wire.decode_changes(b'{"x":' + body + b"}")
-    with pytest.raises(WireError):
-        wire.decode_changes(b"{}" + body.replace(b"[", b"") + b"]")
 
 
-@pytest.mark.parametrize("document", [b"", b" ", b"{", b'{"dnsName":"a"', b'{"dnsName":"a"}}', b'{"dnsName":"a"}{}', b"\xff"])
+@pytest.mark.parametrize(
+    "document", [b"", b" ", b"{", b'{"dnsName":"a"', b'{"dnsName":"a"}}', b'{"dnsName":"a"}{}', b"\xff"]
+)
 def test_a_torn_document_is_refused(document: bytes) -> None:
     with pytest.raises(WireError, match="An endpoint is not valid JSON"):
         wire.decode_endpoint(document)
@@ -486,20 +516,18 @@ def test_an_endpoint_is_accepted_exactly_when_go_reads_the_same_from_it(fields: 
 
 @given(st.data())
 @settings(max_examples=300, deadline=None)
-def test_any_bytes_are_endpoints_that_come_back_or_a_printable_sentence(data: st.DataObject) -> None:
+def test_any_bytes_are_json_or_refused_in_one_printable_sentence(data: st.DataObject) -> None:
     body = data.draw(st.one_of(st.binary(max_size=60), st.lists(good_documents(), max_size=2).map(body_of)))
     for _ in range(data.draw(st.integers(0, 2))):
         at = data.draw(st.integers(0, len(body)))
         body = body[:at] + data.draw(st.binary(max_size=2)) + body[at + data.draw(st.integers(0, 2)) :]
-    decoders: list[Callable[[bytes], object]] = [wire.decode_endpoint, wire.decode_endpoints, wire.decode_changes]
-    for decode in decoders:
-        try:
-            decode(body)
-        except WireError as error:
-            assert str(error).isprintable()
-            assert str(error).endswith(".")
+    for decode in (wire.decode_endpoint, wire.decode_endpoints, wire.decode_changes):
+        message = refusal(decode, body)
+        if message is None:
+            json.loads(body.decode("utf-8"))
         else:
-            json.loads(body.decode("utf-8", "strict"))
+            assert message.isprintable()
+            assert message.endswith(".")
 
 
 LISTS = {"create": b"c", "updateOld": b"o", "updateNew": b"n", "delete": b"d"}
@@ -514,7 +542,9 @@ def test_changes_are_read_in_every_spelling_that_go_reads(respell: Callable[[str
     lists = [b'"%s" : [ %s ]' % (respell(key).encode(), named(name)) for key, name in LISTS.items()]
     changes = wire.decode_changes(b'{"x":[null],' + b",".join(lists) + b"}\n")
     found = [changes.create, changes.update_old, changes.update_new, changes.delete]
-    assert [[endpoint.document for endpoint in part] for part in found] == [[named(name)] for name in LISTS.values()]
+    assert [[endpoint.document for endpoint in part] for part in found] == [
+        [named(name)] for name in LISTS.values()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -539,7 +569,9 @@ def test_of_a_list_in_two_spellings_the_last_one_counts_as_in_go() -> None:
     assert not wire.decode_changes(b'{"create":[' + first + b'],"Create":null}')
 
 
-@pytest.mark.parametrize("body", [b"null", b"[]", b"1", b'"create"', b"", b"\xef\xbb\xbf{}", b"{}x", b"{} {}", b"{]"])
+@pytest.mark.parametrize(
+    "body", [b"null", b"[]", b"1", b'"create"', b"", b"\xef\xbb\xbf{}", b"{}x", b"{} {}", b"{]"]
+)
 def test_changes_must_be_one_object(body: bytes) -> None:
     with pytest.raises(WireError, match="The body is not a JSON object of changes"):
         wire.decode_changes(body)

@@ -83,8 +83,11 @@ class Cluster:
         name, `<type>-<name>` (external-dns' `registry/mapper`).
         """
         owner = names.to_ascii(name)
-        types = {endpoint.record_type.lower() for endpoint in self.endpoints.get(owner, ())}
-        mapped = {f"{record_type}-{owner}" for record_type in types}
+        mapped = {
+            names.to_ascii(f"{endpoint.record_type}-{spelling}")
+            for endpoint in self.endpoints.get(owner, ())
+            for spelling in (owner, endpoint.key[0])
+        }
 
         def goes(endpoint: Endpoint) -> bool:
             if endpoint.owner == owner:

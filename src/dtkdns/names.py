@@ -80,7 +80,8 @@ def parse_domain(text: str) -> str:
     if not name:
         raise DomainError("The domain is empty: give one like dtk.io.")
     if name.startswith("*."):
-        raise DomainError(f"{_quoted(text)} is a wildcard: give {name[2:]}, which covers every name under it.")
+        given, domain = _quoted(text), _quoted(name[2:])
+        raise DomainError(f"{given} is a wildcard: give {domain}, which covers every name under it.")
     if _is_address(name):
         raise DomainError(f"{_quoted(text)} is an address, not a domain: give a domain like dtk.io.")
     if len(name) > MAX_NAME:

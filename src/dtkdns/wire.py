@@ -7,6 +7,7 @@ single unreadable element in `GET /records` would end every external-dns at ever
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -137,6 +138,7 @@ def _decode_with_unknown_fields(document: bytes) -> _Endpoint:
     """
     try:
         fields = _any_object.decode(document)
+        json.loads(document, object_pairs_hook=_each_key_once)
         known = _only_known(fields, _Endpoint)
         properties = known.get("providerSpecific")
         if isinstance(properties, list):
@@ -146,6 +148,12 @@ def _decode_with_unknown_fields(document: bytes) -> _Endpoint:
         return msgspec.convert(known, _Endpoint)
     except _JSON_FAULTS as error:
         raise WireError(f"An endpoint is not one that external-dns could read back: {error}.") from error
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> None:
+    """Raise `WireError` for a doubled key: only the last of its values would be looked at here, but Go reads all."""
+    if len(dict(pairs)) != len(pairs):
+        raise WireError("An endpoint has an object with one key twice.")
 
 
 def _only_known(fields: dict[str, Any], struct: type[msgspec.Struct]) -> dict[str, Any]:
