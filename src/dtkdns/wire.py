@@ -151,7 +151,7 @@ def _decode_with_unknown_fields(document: bytes) -> _Endpoint:
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> None:
-    """Raise `WireError` for a doubled key: only the last of its values would be looked at here, but Go reads all."""
+    """Raise `WireError` for a doubled key: only the last value would be looked at here, but Go reads all."""
     if len(dict(pairs)) != len(pairs):
         raise WireError("An endpoint has an object with one key twice.")
 
