@@ -217,7 +217,6 @@ async def test_a_stop_leaves_nothing_behind(watched: Watched) -> None:
     readers = set(reactor.getReaders())
     watched.watch.start()
     assert set(reactor.getReaders()) != readers
-    await watched.unnoticed(lambda: None)
     watched.append()
     await turns()
     assert len(watched.clock.getDelayedCalls()) == 2

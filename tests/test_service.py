@@ -206,7 +206,6 @@ async def test_what_is_taken_between_the_check_and_the_start_is_refused_too(tmp_
         taken = make_service(other, ("--port", f"tcp:{service.port}:interface=127.0.0.1"))
         with pytest.raises(StartError, match="cannot be listened at"):
             taken.privilegedStartService()
-        await taken.stopService()
 
 
 @ensureDeferred

@@ -81,6 +81,7 @@ class WebhookService(Service):
         try:
             self._start()
         except (StateError, StoreTooNewError, StartError) as error:
+            Deferred.fromCoroutine(self._provider.close())
             for worker in self._workers:
                 worker.stop()
             if self._foreground:
