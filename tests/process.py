@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 MEDIA_TYPE = "application/external.dns.webhook+json;version=1"
@@ -40,12 +41,21 @@ class Dtkdns:
                 break
         else:
             raise AssertionError("".join(self.log))
+        self._said: Queue[str | None] = Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        self.log.extend(self.process.stdout)
+        for line in self.process.stdout:
+            self.log.append(line)
+            self._said.put(line)
+        self._said.put(None)
+
+    def lines(self) -> Iterator[str]:
+        """Further lines of the log as they come, until the service ends."""
+        while (line := self._said.get(timeout=30)) is not None:
+            yield line
 
     @contextmanager
     def connection(self) -> Iterator[http.client.HTTPConnection]:

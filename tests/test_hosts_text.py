@@ -17,7 +17,7 @@ MARKER = re.compile(
     rb"# (BEGIN|END) dtkdns state=[0-9a-f]{8} lines=[0-9]+ check=[0-9a-f]{16} newline=(kept|added)"
     rb"( \(written by dtkdns: [a-z ]+\))?\r?"
 )
-OURS = re.compile(rb"\s*[0-9a-f.:]+\s+[a-z.]+\s+# ingress/\S+\s*")
+LIKE_OURS = re.compile(rb"[0-9a-f.:]+ [a-z0-9.-]+ # (?:[a-z0-9-]+ )?[!-~]+")
 
 Wanted: TypeAlias = dict[str, list[str]]
 
@@ -39,10 +39,16 @@ def lines_of(text: bytes) -> list[bytes]:
     return text.splitlines(keepends=True)
 
 
+def is_foreign(line: bytes) -> bool:
+    """Whether a line is neither a marker nor, up to its spacing, of the form that ours have.
+
+    A blank line counts as none: the newline that we add and take away again cannot be told from it.
+    """
+    return line != b"" and not MARKER.fullmatch(line) and not LIKE_OURS.fullmatch(b" ".join(line.split()))
+
+
 def foreign_lines(text: bytes) -> list[bytes]:
-    """The lines that are neither markers nor as we write them; blank ones cannot be told apart."""
-    lines = text.split(b"\n")
-    return [line for line in lines if line and not MARKER.fullmatch(line) and not OURS.fullmatch(line)]
+    return [line for line in text.split(b"\n") if is_foreign(line)]
 
 
 FOO = block(foo="10.0.0.1")
