@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dtkdns.hosts.text import Block, Entries, Entry, make_entry, read, remove, splice
+from dtkdns.hosts.entries import Entries, Entry, make_entry
+from dtkdns.hosts.text import Block, read, remove, splice
 
 MINE = "0123abcd"
 MARKER = re.compile(
@@ -207,6 +208,12 @@ def test_a_line_of_others_inside_the_block_is_moved_out_behind_it(known: bytes |
     assert spliced.text == b"# above\n" + TWO + b"192.0.2.1 nas\n# note\n# below\n"
     assert spliced.moved_out == (b"192.0.2.1 nas\n", b"# note\n")
     assert remove(text) == b"# above\n192.0.2.1 nas\n# note\n# below\n"
+
+
+@pytest.mark.parametrize("comment", [b"printer", b"office printer", b"TODO!"])
+def test_a_line_with_a_comment_of_the_users_own_inside_the_block_is_kept(comment: bytes) -> None:
+    theirs = b"192.0.2.1 printer.lan # " + comment + b"\n"
+    assert splice(BEGIN + BAR_LINE + FOO_LINE + theirs + END, entries(foo="10.0.0.1"), MINE).text == FOO + theirs
 
 
 def test_a_line_like_ours_inside_the_block_is_kept_when_we_know_that_we_never_wrote_it() -> None:

@@ -71,6 +71,7 @@ class HostsFile:
     """The file at `path`; symbolic links are followed and the file they lead to is replaced."""
 
     path: str
+    _unsynced: str = field(default="", init=False)
 
     @property
     def target(self) -> str:
@@ -95,6 +96,9 @@ class HostsFile:
                 text, status = _read(target)
                 new = transform(text)
                 if new == text:
+                    if self._unsynced:
+                        _sync_directory(self._unsynced)
+                        self._unsynced = ""
                     return Edited(text, False, "", Signature.of(status) if status else None)
                 if len(new) > MAX_SIZE:
                     raise HostsFileError(
@@ -107,6 +111,10 @@ class HostsFile:
                     signature = _overwrite(target, text, new)
                 else:
                     way = "rename"
+                    if signature is not None:
+                        self._unsynced = os.path.dirname(target)
+                        _sync_directory(self._unsynced)
+                        self._unsynced = ""
                 if signature is not None:
                     return Edited(new, True, way, signature)
         raise HostsFileError(f"Other programs keep changing {target}: it is tried again.")
@@ -172,10 +180,11 @@ def _read(target: str) -> tuple[bytes, os.stat_result | None]:
         handle = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return b"", None
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        raise HostsFileError(f"{target} is not a regular file: give another --hosts-file.")
     with open(handle, "rb", buffering=0) as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise HostsFileError(f"{target} is not a regular file: give another --hosts-file.")
         if status.st_size > MAX_SIZE:
             raise HostsFileError(f"{target} has more than {MAX_SIZE} bytes: it is left as it is.")
         return file.readall(), status
@@ -210,7 +219,6 @@ def _rename(target: str, new: bytes, status: os.stat_result | None) -> Signature
             if error.errno in _RENAME_REFUSED:
                 raise _RenameImpossibleError(f"a rename is refused: {error.strerror}") from error
             raise
-        _sync_directory(directory)
         return made
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -234,6 +242,8 @@ def _keep_attributes(target: str, handle: int, status: os.stat_result | None) ->
         for attribute in os.listxattr(target):
             os.setxattr(handle, attribute, os.getxattr(target, attribute))
     except OSError as error:
+        if error.errno == errno.ENOENT:
+            return  # it is gone: `_unchanged` says so
         if error.errno == errno.ENOTSUP:
             return  # a file system without extended attributes has none to lose
         if error.errno in {errno.EPERM, errno.EACCES}:
@@ -246,7 +256,11 @@ def _unchanged(target: str, status: os.stat_result | None) -> bool:
         now = os.stat(target, follow_symlinks=False)
     except FileNotFoundError:
         return status is None
-    return status is not None and Signature.of(now) == Signature.of(status)
+    return (
+        status is not None
+        and Signature.of(now) == Signature.of(status)
+        and now.st_ctime_ns == status.st_ctime_ns  # its mode, owner and attributes too
+    )
 
 
 def _overwrite(target: str, old: bytes, new: bytes) -> Signature | None:

@@ -43,7 +43,7 @@ class HostsWatch:
         self._poll = task.LoopingCall(changed)
         self._poll.clock = clock
         self._settling: IDelayedCall | None = None
-        self._notifier: INotify | None = None
+        self._notifiers: dict[str, INotify] = {}
 
     def start(self) -> None:
         """Watch from now on; must be called in the process that stays (after a fork)."""
@@ -53,6 +53,14 @@ class HostsWatch:
                 "No inotify here: changes by others are noticed within {seconds} s.", seconds=POLL_SECONDS
             )
             return
+        self._listen()
+
+    def _listen(self) -> None:
+        """Watch the directory and the file, each with a notifier of its own.
+
+        Twisted's ends when something it watches is deleted, and the file is, at every rename over it. Where the
+        kernel has no room for more watches (inotify(7), `max_user_watches`), the poll has to do.
+        """
         target = self._file.target
         mask = (
             inotify.IN_CLOSE_WRITE
@@ -68,12 +76,23 @@ class HostsWatch:
             if path.basename() == name:
                 self._soon()
 
-        notifier = inotify.INotify()
-        notifier.startReading()
-        self._notifier = notifier
         for watched in (os.path.dirname(target), target):
-            if os.path.exists(watched):
+            current = self._notifiers.get(watched)
+            if (current is not None and current.connected and not current.disconnecting) or not os.path.exists(
+                watched
+            ):
+                continue
+            try:
+                notifier = inotify.INotify()
+            except inotify.INotifyError:
+                continue
+            try:
                 notifier.watch(FilePath(watched.encode()), mask=mask, callbacks=[happened])
+            except inotify.INotifyError:
+                notifier.loseConnection()
+                continue
+            notifier.startReading()
+            self._notifiers[watched] = notifier
 
     def stop(self) -> None:
         """Watch no longer."""
@@ -81,10 +100,13 @@ class HostsWatch:
             self._poll.stop()
         if self._settling is not None and self._settling.active():
             self._settling.cancel()
-        if self._notifier is not None:
-            self._notifier.loseConnection()
-            self._notifier = None
+        while self._notifiers:
+            self._notifiers.popitem()[1].loseConnection()
 
     def _soon(self) -> None:
         if self._settling is None or not self._settling.active():
-            self._settling = self._clock.callLater(SETTLE_SECONDS, self._changed)
+            self._settling = self._clock.callLater(SETTLE_SECONDS, self._settled)
+
+    def _settled(self) -> None:
+        self._listen()
+        self._changed()

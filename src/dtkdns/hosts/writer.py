@@ -12,8 +12,9 @@ from twisted.python.failure import Failure
 
 from dtkdns import names
 from dtkdns.cluster import DEFAULT
+from dtkdns.hosts.entries import Entries, Entry, make_entry
 from dtkdns.hosts.replace import Edited, HostsFile, HostsFileError, Signature
-from dtkdns.hosts.text import Entries, Entry, Spliced, make_entry, splice
+from dtkdns.hosts.text import Spliced, splice
 from dtkdns.projection import Projection, Shown
 from dtkdns.status import HostsStatus
 from dtkdns.worker import Worker
@@ -98,12 +99,13 @@ class HostsWriter:
 
     def check(self) -> None:
         """Mend the block if the file is not the one that was written last."""
-        if not self.status.held and self._writing is None and self._file.signature() != self._signature:
+        known = self.status.written is not None or self.status.failing
+        if known and not self.status.held and self._writing is None and self._file.signature() != self._signature:
             self._write()
 
     async def stop(self) -> None:
         """Let a write that is under way end, and try no more."""
-        if self._writing is not None:
+        while self._writing is not None:
             await self._writing
         if self._retry is not None and self._retry.active():
             self._retry.cancel()
@@ -127,6 +129,7 @@ class HostsWriter:
                 one.callback(None)
             else:
                 one.errback(failure)
+        self.check()
 
     def _written(self, written: _Written) -> None:
         edited, spliced = written.edited, written.spliced
@@ -166,6 +169,7 @@ class HostsWriter:
         reason = failure.getErrorMessage()
         self._log.error("{reason} Next try within {pause:.0f} s.", reason=reason, pause=self._pause)
         self.status = evolve(self.status, failing=reason)
+        self._signature = self._file.signature()
         self._retry = self._clock.callLater(self._pause, self._write)
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         return failure
