@@ -59,7 +59,7 @@ def test_a_full_disk_under_the_records_changes_nothing_and_mends_itself(tmp_path
         assert len(stored) == 41 - len(refused)
         shown = [line.split()[1] for line in hosts(namespace, tmp_path) if line.startswith("10.0.0.1")]
         assert shown == sorted(stored)
-        namespace.run("rm", f"{tmp_path}/state/filler")
+        namespace.run("rm", f"{tmp_path}/state/filler").check_returncode()
         assert create(connection, "c.dtk.io")[0] == 204
         assert call(connection, "POST", "/clusterip", b"10.9.9.9")[0] == 200
 
@@ -77,7 +77,7 @@ def test_a_full_disk_under_the_hosts_file_leaves_it_whole_and_is_mended_by_itsel
         assert b"disk is full" in body
         assert hosts(namespace, tmp_path) == [HOSTS]
         assert namespace.run("ls", "-A", f"{tmp_path}/hosts").stdout.split() == ["filler", "hosts"]
-        namespace.run("rm", f"{tmp_path}/hosts/filler")
+        namespace.run("rm", f"{tmp_path}/hosts/filler").check_returncode()
         mended = next(line for line in service.lines() if "The hosts file can be written again" in line)
         assert mended
         assert any(line.startswith("10.0.0.1 a.dtk.io") for line in hosts(namespace, tmp_path))
@@ -89,10 +89,10 @@ def test_a_read_only_file_system_is_a_503_and_is_mended_by_itself(tmp_path: Path
         service_on_a_small_disk(tmp_path, "hosts") as (namespace, service),
         service.connection() as connection,
     ):
-        namespace.run("mount", "-o", "remount,ro", f"{tmp_path}/hosts")
+        namespace.run("mount", "-o", "remount,bind,ro", f"{tmp_path}/hosts").check_returncode()
         status, body = create(connection, "a.dtk.io")
         assert status == 503
         assert b"read-only" in body
         assert call(connection, "GET", "/")[0] == 200
-        namespace.run("mount", "-o", "remount,rw", f"{tmp_path}/hosts")
+        namespace.run("mount", "-o", "remount,bind,rw", f"{tmp_path}/hosts").check_returncode()
         assert next(line for line in service.lines() if "The hosts file can be written again" in line)
