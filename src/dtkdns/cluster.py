@@ -66,9 +66,11 @@ class Cluster:
         groups: dict[str, dict[Key, Endpoint]] = {}
 
         def group(owner: str) -> dict[Key, Endpoint]:
-            if owner not in groups:
-                groups[owner] = {endpoint.key: endpoint for endpoint in self.endpoints.get(owner, ())}
-            return groups[owner]
+            found = groups.get(owner)
+            if found is None:
+                there = self.endpoints.get(owner)
+                found = groups[owner] = {endpoint.key: endpoint for endpoint in there} if there else {}
+            return found
 
         for endpoint in (*changes.delete, *changes.update_old):
             group(endpoint.owner).pop(endpoint.key, None)

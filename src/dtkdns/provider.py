@@ -150,7 +150,7 @@ class Provider:
             now = self._clock.seconds()
             cluster, delta = self._cluster(name).apply(changes, now)
             following = await self._change(cluster, delta)
-            put = [endpoint.key for endpoint in delta.put]
+            put = (endpoint.key for endpoint in delta.put)
             reports.report_fights(name, self._fights.note(put, delta.removed, now))
             self._release()
             shown = self._publish(following)
