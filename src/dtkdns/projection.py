@@ -88,6 +88,7 @@ class Projection:
 
     def after(self, clusters: Clusters, owners: Iterable[str]) -> tuple[Projection, tuple[str, ...]]:
         """The projection once the endpoints of some owner names have changed, and all names computed again."""
+        owners = tuple(owners)
         pointing = self._pointing_after(clusters, owners)
         touched = _reaching(owners, pointing)
         shown, hidden = dict(self.shown), dict(self.hidden)
@@ -182,8 +183,8 @@ def _in_cluster(name: str, cluster: Cluster, routable: tuple[Network, ...]) -> t
     if not bearing:
         return None, hidden
     addresses, replaced, faults = _addresses(name, bearing, cluster, routable)
+    hidden += [Hidden(cluster.name, key, *fault) for key, fault in faults.items()]
     if not addresses:
-        hidden += [Hidden(cluster.name, endpoint.key, *faults[endpoint.key]) for endpoint in bearing]
         return None, hidden
     resource, ttl = "", 0
     for endpoint in bearing:
@@ -196,13 +197,15 @@ def _in_cluster(name: str, cluster: Cluster, routable: tuple[Network, ...]) -> t
 def _addresses(
     name: str, bearing: list[Endpoint], cluster: Cluster, routable: tuple[Network, ...]
 ) -> tuple[tuple[str, ...], tuple[str, ...], dict[Key, tuple[Reason, str]]]:
-    """The addresses to show, the targets they stand in for, and what was wrong with an endpoint's targets."""
+    """The addresses to show, the targets they stand in for, and the endpoints that add none, with the reason."""
     found: dict[Address, None] = {}
     faults: dict[Key, tuple[Reason, str]] = {}
     if routable or not cluster.addresses:
         for endpoint in bearing:
-            own, faults[endpoint.key] = _resolve(endpoint, name, cluster)
+            own, fault = _resolve(endpoint, name, cluster)
             found |= own
+            if not own:
+                faults[endpoint.key] = fault
         reached = [str(address) for address in found if in_networks(address, routable)]
         if reached:
             return tuple(reached), (), faults
@@ -213,7 +216,7 @@ def _addresses(
         for target in endpoint.targets:
             if target != name and target not in cluster.addresses and target not in replaced:
                 replaced.append(target)
-    return cluster.addresses, tuple(replaced), faults
+    return cluster.addresses, tuple(replaced), {}
 
 
 def _resolve(endpoint: Endpoint, name: str, cluster: Cluster) -> tuple[dict[Address, None], tuple[Reason, str]]:

@@ -65,7 +65,7 @@ def report_fights(cluster: str, keys: Iterable[Key]) -> None:
             " base and undo each other's records. Give each Kubernetes cluster a base of its own, with"
             " --webhook-provider-url=http://HOST:PORT/clusters/NAME (DTK: webhook-port: PORT/clusters/NAME).",
             name=_name(key),
-            record_type=key[1],
+            record_type=_plain(key[1]),
             of=_of(cluster),
         )
 

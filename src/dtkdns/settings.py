@@ -10,6 +10,7 @@ import contextlib
 import ipaddress
 import os
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 
 import msgspec
 from attrs import evolve, field, frozen
@@ -34,11 +35,18 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     addresses: tuple[str, ...] = ()
 
 
-class _Document(msgspec.Struct, frozen=True, kw_only=True):
+class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: int = 1
     clusters: dict[str, Posted] = {}
     cluster_ip_option: tuple[str, ...] = ()
     """The value of --cluster-ip at the last start."""
+    check: str = ""
+    """A digest of the rest."""
+
+    def checked(self) -> _Document:
+        """The same with the digest that it should have."""
+        rest = msgspec.json.encode(msgspec.structs.replace(self, check=""))
+        return msgspec.structs.replace(self, check=sha256(rest).hexdigest()[:16])
 
 
 @frozen
@@ -166,11 +174,8 @@ class PostedFile:
         """Replace the file, durably; the version before it is kept beside it. Raises `PostedFileError`."""
         if self.read_only:
             return
-        data = msgspec.json.format(
-            msgspec.json.encode(
-                _Document(clusters=dict(settings.posted), cluster_ip_option=settings.option_addresses)
-            )
-        )
+        document = _Document(clusters=dict(settings.posted), cluster_ip_option=settings.option_addresses)
+        data = msgspec.json.format(msgspec.json.encode(document.checked()))
         temporary = self.path + ".new"
         try:
             with contextlib.suppress(FileNotFoundError):
@@ -201,6 +206,8 @@ class PostedFile:
             try:
                 with open(path, "rb") as file:
                     document = msgspec.json.decode(file.read(), type=_Document)
+                if document != document.checked():
+                    raise msgspec.DecodeError("its digest is another")
             except FileNotFoundError:
                 continue
             except OSError as error:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from itertools import count
+from itertools import chain, count
 from typing import Protocol
 from zlib import crc32
 
@@ -177,7 +179,9 @@ class SQLiteStore:
         return connection
 
     def _put_aside(self) -> str:
-        aside = f"{self.path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}"
+        first = f"{self.path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}"
+        others = (f"{first}-{number}" for number in count(2))
+        aside = next(name for name in chain([first], others) if not os.path.exists(name))
         for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 os.replace(self.path + suffix, aside + suffix)
@@ -199,22 +203,38 @@ def _may_mend(error: Exception) -> bool:
 def read_only(path: str) -> Loaded:
     """What a database holds, without changing or creating anything: for a dry run.
 
-    Raises `StoreError`.
+    SQLite writes beside a database that it only reads, so this reads a copy. Raises `StoreError`.
     """
-    if not os.path.exists(path):
-        return Loaded({})
-    try:
-        log = os.stat(path + "-wal").st_size
-    except OSError:
-        log = 0
-    # Without a log nobody has it open, and SQLite need not make its shared-memory file.
-    uri = f"file:{path}?mode=ro" if log else f"file:{path}?mode=ro&immutable=1"
-    try:
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-        with contextlib.closing(connection):
-            return _load_rows(connection, move_damaged=False)[0]
-    except sqlite3.Error as error:
-        raise StoreError(f"The records in {path} cannot be read: {error}.") from error
+    files = (path, path + "-wal")
+    with tempfile.TemporaryDirectory() as directory:
+        copy = os.path.join(directory, "records.sqlite")
+        try:
+            while True:
+                before = _versions(files)
+                for file, suffix in zip(files, ("", "-wal"), strict=True):
+                    with contextlib.suppress(FileNotFoundError):
+                        shutil.copyfile(file, copy + suffix)
+                if _versions(files) == before:
+                    break
+            if not os.path.exists(copy):
+                return Loaded({})
+            with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+                return _load_rows(connection)[0]
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"The records in {path} cannot be read: {error}.") from error
+
+
+def _versions(files: Iterable[str]) -> list[tuple[int, int] | None]:
+    """What tells one content of each file from another; None for a file that is not there."""
+    found: list[tuple[int, int] | None] = []
+    for file in files:
+        try:
+            status = os.stat(file)
+        except FileNotFoundError:
+            found.append(None)
+        else:
+            found.append((status.st_size, status.st_mtime_ns))
+    return found
 
 
 @define
@@ -253,7 +273,7 @@ def _digest(cluster: bytes, since: float | None, document: bytes) -> int:
     return crc32(document, crc32(b"%b %r" % (cluster, since)))
 
 
-def _load_rows(connection: sqlite3.Connection, *, move_damaged: bool = True) -> tuple[Loaded, _Rows]:
+def _load_rows(connection: sqlite3.Connection) -> tuple[Loaded, _Rows]:
     groups: dict[str, dict[str, list[Endpoint]]] = {}
     since: dict[str, dict[str, float]] = {}
     damaged: list[int] = []
@@ -280,8 +300,7 @@ def _load_rows(connection: sqlite3.Connection, *, move_damaged: bool = True) -> 
     clusters = {name: _cluster(name, found, since.get(name, {})) for name, found in groups.items()}
     if not damaged:
         return Loaded(clusters), rows
-    if move_damaged:
-        _move_damaged(connection, damaged)
+    _move_damaged(connection, damaged)
     return Loaded(clusters, (f"{len(damaged)} stored records are damaged and were put aside.",)), rows
 
 
