@@ -269,3 +269,35 @@ async def test_forgetting_what_is_not_there_is_an_error(parts: Parts) -> None:
     for forgetting in (provider.forget_name("default", "a.dtk.io"), provider.forget_cluster("lab")):
         with pytest.raises(NotFoundError):
             await forgetting
+
+
+@ensureDeferred
+async def test_a_cluster_that_can_only_half_be_forgotten_goes_on_with_its_domains(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = parts.load()
+    await provider.add_domains("lab", ("lab.io",))
+    await provider.apply("lab", Changes(create=(address("a.lab.io"),)))
+
+    def full(_self: PostedFile, _settings: Settings) -> None:
+        raise PostedFileError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PostedFile, "save", full)
+        with pytest.raises(PostedFileError):
+            await provider.forget_cluster("lab")
+    assert provider.records("lab") == b"[]"
+    await provider.apply("lab", Changes(create=(address("a.lab.io"),)))
+    assert provider.projection.shown["a.lab.io"].addresses == ("10.0.0.1",)
+    await provider.forget_cluster("lab")
+    assert provider.settings().domains("lab") == ()
+
+
+@ensureDeferred
+async def test_the_same_name_in_three_clusters_is_no_fight(parts: Parts, log_lines: list[str]) -> None:
+    provider = parts.load()
+    record = address("a.dtk.io")
+    for cluster in ("one", "two", "three", "one"):
+        await provider.apply(cluster, Changes(create=(record,)))
+        await provider.apply(cluster, Changes(delete=(record,)))
+    assert not any("keeps being created" in line for line in log_lines)

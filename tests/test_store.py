@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 from zlib import crc32
@@ -29,6 +31,7 @@ from dtkdns.store import (
     Store,
     StoreError,
     StoreTooNewError,
+    _committed_frames,
     read_only,
 )
 from dtkdns.wire import decode_endpoint
@@ -577,6 +580,29 @@ def test_reading_only_finds_what_is_in_the_log_and_changes_nothing(
     assert contents(left) == before
 
 
+def test_reading_only_beside_a_running_process_gives_one_moment_of_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SQLiteStore(str(path))
+    store.load()
+    cluster = put(store, Cluster("default"), *names(3))
+    monkeypatch.setattr(store_module, "_CHECKPOINT_BYTES", 0)
+    copyfile, copied = shutil.copyfile, 0
+
+    def copy_while_it_changes(source: str, target: str) -> None:
+        nonlocal cluster, copied
+        copyfile(source, target)
+        copied += 1
+        if copied == 1:
+            cluster = put(store, cluster, endpoint("late.dtk.io"))
+            store.tidy()
+
+    monkeypatch.setattr(shutil, "copyfile", copy_while_it_changes)
+    assert held(read_only(str(path))) == held(Loaded({"default": cluster}))
+    assert copied > 2
+    store.close()
+
+
 @pytest.mark.parametrize("name", ["a b", "a?b", "a#b", "a%41b"])
 def test_reading_only_finds_a_database_in_a_directory_of_any_name(tmp_path: Path, name: str) -> None:
     directory = tmp_path / name
@@ -616,3 +642,44 @@ def test_a_memory_store_starts_from_what_another_holds_and_never_changes_that(pa
     put(memory, cluster, endpoint("new.dtk.io"))
     assert len(documents(memory.load())) == 4
     assert contents(path.parent) == before
+
+
+def test_a_flipped_bit_in_the_log_is_said_because_commits_are_lost_with_it(path: Path, tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    left.mkdir()
+    after_crash(path, left, ("", "-wal"))
+    log = left / f"{path.name}-wal"
+    data = bytearray(log.read_bytes())
+    frame = 24 + int.from_bytes(data[8:12], "big")
+    data[32 + frame * _committed_frames(str(log)) - 100] ^= 1
+    log.write_bytes(data)
+    loaded = load(left / path.name)
+    assert len(loaded.clusters["default"].endpoints) == 3
+    assert loaded.damage == (f"The last commits in {log} are damaged and lost.",)
+
+
+def test_an_empty_database_beside_a_log_is_put_aside_with_it(path: Path, tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    left.mkdir()
+    after_crash(path, left, ("", "-wal"))
+    log = (left / f"{path.name}-wal").read_bytes()
+    (left / path.name).write_bytes(b"")
+    assert "it is empty, but its log is not" in load(left / path.name).damage[0]
+    assert log in contents(left).values()
+
+
+def test_a_database_that_changes_all_the_time_is_not_read_half(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(path, *names(3))
+    times = count()
+    monkeypatch.setattr("dtkdns.store._versions", lambda _files: [(next(times), 0)])
+    with pytest.raises(StoreError, match="change all the time"):
+        read_only(str(path))
+
+
+def test_reading_only_refuses_a_newer_database(path: Path) -> None:
+    make(path, *names(1))
+    edit(path, "PRAGMA user_version = 99")
+    with pytest.raises(StoreTooNewError):
+        read_only(str(path))

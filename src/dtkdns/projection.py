@@ -27,7 +27,7 @@ class Reason(enum.Enum):
     """Why an endpoint is not shown: a word for counting, and a sentence."""
 
     OWNERSHIP = "ownership", "it is external-dns' own note of whom the record belongs to"
-    UNMANAGED = "unmanaged", "it lies in none of the managed domains{detail}"
+    UNMANAGED = "unmanaged", "it lies in none of the managed domains"
     TYPE = "type", "a hosts file holds addresses only, and this is a record of type {detail}"
     WILDCARD = "wildcard", "a hosts file has no wildcards"
     NAME = "name", "it is not made of letters, digits and hyphens"
@@ -149,11 +149,14 @@ def _compute(
             others.append(other)
         elif found is not None:
             first = found
-    if first is not None:
+    if first is not None and (others or names.is_wildcard(name)):
+        count = len(hidden)
+        told = {(one.cluster, one.key) for one in hidden}
         for other in others:
             hidden += _bearing(name, clusters[other.cluster], Reason.OTHER_CLUSTER, first.cluster)
         if names.is_wildcard(name):
             hidden += _bearing(name, clusters[first.cluster], Reason.WILDCARD)
+        hidden[count:] = [one for one in hidden[count:] if (one.cluster, one.key) not in told]
     return first, tuple(hidden)
 
 
@@ -172,10 +175,9 @@ def _in_cluster(name: str, cluster: Cluster, routable: tuple[Network, ...]) -> t
         if record_type == "TXT" and _is_ownership(endpoint):
             hidden.append(Hidden(cluster.name, endpoint.key, Reason.OWNERSHIP))
         elif not cluster.manages(name):
-            detail = f" ({', '.join(cluster.domains)})" if cluster.domains else ", of which there is none yet"
-            hidden.append(Hidden(cluster.name, endpoint.key, Reason.UNMANAGED, detail))
+            hidden.append(Hidden(cluster.name, endpoint.key, Reason.UNMANAGED))
         elif record_type not in ADDRESS_TYPES:
-            hidden.append(Hidden(cluster.name, endpoint.key, Reason.TYPE, ascii(record_type)[1:-1]))
+            hidden.append(Hidden(cluster.name, endpoint.key, Reason.TYPE, ascii(record_type[:80])[1:-1]))
         elif not names.is_hostname(name.removeprefix("*.")):
             hidden.append(Hidden(cluster.name, endpoint.key, Reason.NAME))
         else:
@@ -214,7 +216,7 @@ def _addresses(
     replaced: list[str] = []
     for endpoint in bearing:
         for target in endpoint.targets:
-            if target != name and target not in cluster.addresses and target not in replaced:
+            if target not in replaced and target not in cluster.addresses and names.to_ascii(target) != name:
                 replaced.append(target)
     return cluster.addresses, tuple(replaced), {}
 

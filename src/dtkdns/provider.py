@@ -28,6 +28,8 @@ from dtkdns.worker import Worker
 
 LOAD_PAUSE = 5.0
 """Seconds between attempts to read a store that could not be read at start."""
+MOST_REMEMBERED = 64
+"""Clusters of which it is remembered that external-dns has read their domains."""
 MOST_WAITING = 64
 """Changes that wait for the one under way; more are refused, lest a disk that hangs fill the memory."""
 
@@ -89,7 +91,7 @@ class Provider:
         self._retry: IDelayedCall | None = None
         self._lock = DeferredLock()
         self._encoded: dict[str, tuple[Cluster, bytes]] = {}
-        self._fights = Fights()
+        self._fights: dict[str, Fights] = {}
         self._left_out: dict[str, frozenset[Key]] = {}
         self._filter_read: set[str] = set()
 
@@ -117,13 +119,15 @@ class Provider:
 
     def domain_filter(self, name: str) -> tuple[str, ...]:
         """The domains whose names external-dns may send; it asks once, at its start. Never fails."""
-        if name not in self._filter_read:
+        if len(self._filter_read) < MOST_REMEMBERED:
             self._filter_read.add(name)
         return self._settings.domains(name)
 
     def records(self, name: str) -> bytes:
         """Every endpoint ever accepted, as a JSON array. Raises `NotReadyError`."""
         cluster = self._cluster(name)
+        if not cluster.endpoints:
+            return b"[]"
         encoded = self._encoded.get(name)
         if encoded is None or encoded[0] is not cluster:
             encoded = self._encoded[name] = cluster, encode_endpoints(cluster.all_endpoints())
@@ -151,7 +155,7 @@ class Provider:
             cluster, delta = self._cluster(name).apply(changes, now)
             following = await self._change(cluster, delta)
             put = (endpoint.key for endpoint in delta.put)
-            reports.report_fights(name, self._fights.note(put, delta.removed, now))
+            reports.report_fights(name, self._fights.setdefault(name, Fights()).note(put, delta.removed, now))
             self._release()
             shown = self._publish(following)
         finally:
@@ -226,18 +230,15 @@ class Provider:
         await self._turn()
         try:
             cluster = self._cluster(name)
-            settings = self._settings.without_cluster(name)
-            if not cluster.endpoints and settings == self._settings:
+            if not cluster.endpoints and name not in self._settings.posted:
                 raise NotFoundError(f"There is nothing of a cluster {name}.")
             delta = Delta((), tuple(e.key for e in cluster.all_endpoints()), tuple(cluster.endpoints))
-            following = await self._change(Cluster(name), delta)
-            shown = self._publish(following)
-            await self._worker.run(self._posted.save, settings)
-            self._settings = settings
-            self._clusters = {**self._clusters, name: self._with_settings(Cluster(name))}
+            empty = evolve(cluster, endpoints={}, since={})
+            shown = self._publish(await self._change(empty, delta))
         finally:
             self._lock.release()
         await shown
+        await self._change_settings(name, lambda settings: settings.without_cluster(name))
 
     # The way of every change
 
@@ -294,8 +295,9 @@ class Provider:
 
     def _publish(self, following: _Next) -> Coroutine[Deferred[object], object, None]:
         """Make the next values visible; what is returned waits for every face to show them."""
-        reports.report_difference(self.projection, following.projection, following.touched)
-        self._clusters, self.projection = following.clusters, following.projection
+        old, self.projection = self.projection, following.projection
+        self._clusters = following.clusters
+        reports.report_difference(old, self.projection, following.touched)
         return _all_of([face.show(self.projection, following.touched) for face in self._faces])
 
     def _cluster(self, name: str) -> Cluster:

@@ -92,7 +92,9 @@ def _say_each(count: str, what: list[T], sentence: Callable[[T], str]) -> None:
 
 
 def _appeared(shown: Shown) -> str:
-    instead = f", instead of {', '.join(map(_plain, shown.replaced))}" if shown.replaced else ""
+    instead = f", instead of {', '.join(map(_plain, shown.replaced[:3]))}" if shown.replaced else ""
+    if len(shown.replaced) > 3:
+        instead += f" and {len(shown.replaced) - 3} more"
     return f"{shown.name} is {', '.join(shown.addresses)}{instead}{_source(shown)}."
 
 

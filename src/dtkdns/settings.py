@@ -71,9 +71,9 @@ class Settings:
         return {DEFAULT, *self.posted}
 
     def with_domains(self, cluster: str, domains: Iterable[str]) -> Settings:
-        """With further domains; one that an option sets already is not posted."""
+        """With further domains; one that an option sets is kept as posted too, and outlives the option."""
         old = self._of(cluster)
-        new = [domain for domain in domains if domain not in self.domains(cluster)]
+        new = [domain for domain in domains if domain not in old.domains]
         return self._with(cluster, msgspec.structs.replace(old, domains=(*old.domains, *new)))
 
     def without_domain(self, cluster: str, domain: str) -> Settings:

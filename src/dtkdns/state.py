@@ -19,8 +19,8 @@ def default_path(environment: Mapping[str, str], user_id: int) -> str:
     """`/var/lib/dtkdns` for root, else `$XDG_STATE_HOME/dtkdns` (XDG Base Directory Specification)."""
     if user_id == 0:
         return "/var/lib/dtkdns"
-    home = environment.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return os.path.join(home, "dtkdns")
+    home = environment.get("XDG_STATE_HOME", "")
+    return os.path.join(home if os.path.isabs(home) else os.path.expanduser("~/.local/state"), "dtkdns")
 
 
 @frozen
@@ -73,7 +73,7 @@ class StateDirectory:
             raise StateError(f"{self.path} cannot be locked ({error.strerror}): give another --state.") from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             os.close(handle)
             raise StateError(
                 f"Another dtkdns uses {self.path}: stop it first, or give this one another --state."

@@ -37,6 +37,7 @@ CREATE TABLE endpoint (
 CREATE TABLE damaged (found REAL, id, cluster, since, document, digest);
 """
 _PUT = "INSERT OR REPLACE INTO endpoint (id, cluster, since, document, digest) VALUES "
+_COPIES = 20
 _BATCH = 200
 """Rows put by one statement: each statement gives up the interpreter's lock, and has to wait for it again."""
 _REMOVE = "DELETE FROM endpoint WHERE id = ?"
@@ -114,7 +115,17 @@ class SQLiteStore:
         damage: list[str] = []
         try:
             try:
-                loaded, self._rows = _load_rows(self._open())
+                committed = _committed_frames(self.path + "-wal")
+                if committed and not os.path.getsize(self.path):
+                    raise sqlite3.DatabaseError("it is empty, but its log is not")
+                connection = self._open()
+                recovered = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
+                if recovered < committed:
+                    damage.append(f"The last commits in {self.path}-wal are damaged and lost.")
+                loaded, self._rows = _load_rows(connection)
+            except StoreTooNewError:
+                self.close()
+                raise
             except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 if _may_mend(error):
                     raise
@@ -134,7 +145,7 @@ class SQLiteStore:
         added = self._rows.number(ids, delta.put)
         try:
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(_REMOVE, [(ids[key],) for key in delta.removed])
+            connection.executemany(_REMOVE, [(ids[key],) for key in delta.removed if key in ids])
             for start in range(0, len(delta.put), _BATCH):
                 values = _values(cluster, delta.put[start : start + _BATCH], ids)
                 connection.execute(_PUT + ", ".join(["(?, ?, ?, ?, ?)"] * (len(values) // 5)), values)
@@ -146,7 +157,7 @@ class SQLiteStore:
                 del ids[key]
             raise StoreError(f"The records cannot be stored in {self.path}: {error}.") from error
         for key in delta.removed:
-            del ids[key]
+            ids.pop(key, None)
 
     def tidy(self) -> None:
         """Move a long write-ahead log into the database."""
@@ -162,12 +173,7 @@ class SQLiteStore:
 
     def _open(self) -> sqlite3.Connection:
         self._connection = connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA:
-            self.close()
-            raise StoreTooNewError(
-                f"{self.path} was made by a newer dtkdns: start that one, or give another --state."
-            )
+        version = _require_known_version(connection, self.path)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA wal_autocheckpoint=0")  # `tidy` does it, after the answer
@@ -194,6 +200,14 @@ class SQLiteStore:
             return 0
 
 
+def _require_known_version(connection: sqlite3.Connection, path: str) -> int:
+    """The version of the schema, 0 where there is none yet. Raises `StoreTooNewError`."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA:
+        raise StoreTooNewError(f"{path} was made by a newer dtkdns: start that one, or give another --state.")
+    return version
+
+
 def _may_mend(error: Exception) -> bool:
     """Whether an error is one of the disk or of a lock, and not of what is stored."""
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
@@ -206,22 +220,45 @@ def read_only(path: str) -> Loaded:
     SQLite writes beside a database that it only reads, so this reads a copy. Raises `StoreError`.
     """
     files = (path, path + "-wal")
-    with tempfile.TemporaryDirectory() as directory:
-        copy = os.path.join(directory, "records.sqlite")
-        try:
-            while True:
+    try:
+        for _ in range(_COPIES):
+            with tempfile.TemporaryDirectory() as directory:
+                copy = os.path.join(directory, "records.sqlite")
                 before = _versions(files)
                 for file, suffix in zip(files, ("", "-wal"), strict=True):
                     with contextlib.suppress(FileNotFoundError):
                         shutil.copyfile(file, copy + suffix)
-                if _versions(files) == before:
-                    break
-            if not os.path.exists(copy):
-                return Loaded({})
-            with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
-                return _load_rows(connection)[0]
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"The records in {path} cannot be read: {error}.") from error
+                if _versions(files) != before:
+                    continue
+                if before[0] is None:
+                    return Loaded({})
+                with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+                    _require_known_version(connection, path)
+                    return _load_rows(connection)[0]
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"The records in {path} cannot be read: {error}.") from error
+    raise StoreError(f"The records in {path} change all the time: try again.")
+
+
+def _committed_frames(log: str) -> int:
+    """How many frames a write-ahead log holds up to the last commit that was begun to be written.
+
+    SQLite recovers those up to the first damaged one, and says nothing (https://www.sqlite.org/fileformat2.html,
+    section 4.1: the header, the salts, and which frame ends a commit).
+    """
+    try:
+        with open(log, "rb") as file:
+            header = file.read(32)
+            frame = 24 + int.from_bytes(header[8:12], "big")
+            number, committed = 0, 0
+            while len(start := file.read(24)) == 24 and start[8:16] == header[16:24]:
+                number += 1
+                if start[4:8] != bytes(4):
+                    committed = number
+                file.seek(32 + number * frame)
+    except FileNotFoundError:
+        return 0
+    return committed
 
 
 def _versions(files: Iterable[str]) -> list[tuple[int, int] | None]:
