@@ -75,7 +75,9 @@ def report_settings(cluster: str, domains: Iterable[str] | None, addresses: Iter
     if domains is not None:
         _log.info("Managed domains{of}: {domains}.", of=_of(cluster), domains=", ".join(domains) or "none")
     if addresses is not None:
-        _log.info("Address of the cluster{of}: {addresses}.", of=_of(cluster), addresses=", ".join(addresses))
+        _log.info(
+            "Address of the cluster{of}: {addresses}.", of=_of(cluster), addresses=", ".join(addresses) or "none"
+        )
 
 
 def report_counts(shown: Mapping[str, Shown], records: int) -> None:

@@ -14,6 +14,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import chain, count
 from typing import Protocol
 from zlib import crc32
@@ -22,7 +23,7 @@ from attrs import define, field, frozen
 
 from dtkdns.cluster import Cluster, Delta, Group
 from dtkdns.endpoint import ADDRESS_TYPES, Endpoint, Key
-from dtkdns.wire import WireError, decode_endpoint
+from dtkdns.wire import decode_endpoint
 
 SCHEMA = 1
 _CHECKPOINT_BYTES = 8 * 1024 * 1024
@@ -307,7 +308,12 @@ def _values(cluster: Cluster, endpoints: Iterable[Endpoint], ids: Mapping[Key, i
 
 def _digest(cluster: bytes, since: float | None, document: bytes) -> int:
     """Of all that a row holds but its number; finds every burst of up to 32 flipped bits."""
-    return crc32(document, crc32(b"%b %r" % (cluster, since)))
+    return crc32(document, _digest_of_columns(cluster, since))
+
+
+@lru_cache(maxsize=1024)
+def _digest_of_columns(cluster: bytes, since: float | None) -> int:
+    return crc32(b"%b %r" % (cluster, None if since is None else float(since)))
 
 
 def _load_rows(connection: sqlite3.Connection) -> tuple[Loaded, _Rows]:
@@ -322,7 +328,7 @@ def _load_rows(connection: sqlite3.Connection) -> tuple[Loaded, _Rows]:
         try:
             sound = _digest(cluster, when, document) == digest
             endpoint = decode_endpoint(document) if sound else None
-        except (TypeError, WireError):
+        except (TypeError, ValueError):
             endpoint = None
         if endpoint is None:
             damaged.append(row)

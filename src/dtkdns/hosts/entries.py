@@ -16,6 +16,7 @@ MAX_LINE = 500
 
 _RESOURCE = rb"external-dns|[A-Za-z0-9._:/@+=?-]*/[A-Za-z0-9._:/@+=?-]*"
 _RENDERED = re.compile(rb"([0-9a-f:.]+) ([a-z0-9.-]+) # (?:[a-z0-9-]{1,63} )?(?:%b)\n" % _RESOURCE)
+_LONGEST_ADDRESS = len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
 _FEW = 100
 _UNSAFE = re.compile(r"[^A-Za-z0-9._:/@+=-]")
 _NO_RESOURCE = "external-dns"
@@ -47,8 +48,7 @@ def make_entry(name: str, addresses: tuple[str, ...], cluster: str, resource: st
         provenance = _NO_RESOURCE
     if cluster:
         provenance = f"{cluster} {provenance}"
-    room = MAX_LINE - len(name) - max(map(len, addresses), default=0) - len("  # \n")
-    provenance = provenance[:room]
+    provenance = provenance[: MAX_LINE - len(name) - _LONGEST_ADDRESS - len("  # \n")]
     return Entry(name, addresses, provenance, _lines(name, addresses, provenance))
 
 
