@@ -149,6 +149,7 @@ def test_domains_and_addresses_that_are_set_are_said_and_only_what_changed(log_l
     report_settings("lab", (), None)
     assert log_lines == [
         "Managed domains: dtk.io, test.",
+        "test is a whole top-level name: every name under it is now decided by the cluster.",
         "Address of the cluster: 10.0.0.1, fd00::1.",
         "Address of the cluster in cluster lab: 10.0.0.2.",
         "Managed domains in cluster lab: none.",

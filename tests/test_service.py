@@ -167,6 +167,7 @@ async def test_stopping_answers_the_request_in_flight_and_closes_idle_connection
 @ensureDeferred
 async def test_a_stop_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]) -> None:
     monkeypatch.setattr(service_module, "STOP_SECONDS", 0.05)
+    monkeypatch.setattr(service_module, "DRAIN_SECONDS", 0.01)
     slow = Event()
     edit = replace.HostsFile.edit
 
@@ -206,6 +207,42 @@ async def test_what_is_taken_between_the_check_and_the_start_is_refused_too(tmp_
         taken = make_service(other, ("--port", f"tcp:{service.port}:interface=127.0.0.1"))
         with pytest.raises(StartError, match="cannot be listened at"):
             taken.privilegedStartService()
+
+
+@ensureDeferred
+async def test_a_whole_top_level_name_as_domain_is_warned_of(tmp_path: Path, log_lines: list[str]) -> None:
+    async with running(tmp_path, "--domains", "test") as service:
+        await service.call("POST", "/domains", b"lan")
+    for name in ("test", "lan"):
+        assert any(line.startswith(f"{name} is a whole top-level name") for line in log_lines)
+
+
+@ensureDeferred
+async def test_a_request_that_is_only_half_there_does_not_hold_up_the_stop(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        half = b"POST /records HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+        answer = service.raw(half)
+        waiting = Deferred.fromCoroutine(answer)
+        while not any(channel.requests for channel in service.service._site._channels):
+            await deferLater(reactor, 0)
+        await service.service.stopService()
+        assert await waiting == b""
+    assert not (tmp_path / "state" / "records.sqlite-wal").exists()
+
+
+@ensureDeferred
+async def test_damage_is_remembered_over_a_restart_until_records_have_come(tmp_path: Path) -> None:
+    async with running(tmp_path) as first:
+        await first.change(create=[FOO])
+        shown = first.hosts
+    (tmp_path / "state" / "records.sqlite").write_bytes(b"not a database" * 1000)
+    for _ in range(2):
+        async with running(tmp_path) as again:
+            assert await again.records() == []
+        assert (tmp_path / "hosts").read_bytes() == shown
+    async with running(tmp_path) as last:
+        await last.change(create=[endpoint("bar.dtk.io", "10.0.0.2")])
+        assert LINE not in last.hosts
 
 
 @ensureDeferred

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import stat
@@ -59,15 +58,14 @@ def test_a_disk_that_is_full_or_read_only_may_mend_itself_and_is_no_error(
     state = StateDirectory(str(tmp_path / "state"))
     with monkeypatch.context() as patch:
         patch.setattr(os, "makedirs", refusing(number))
-        state.make()
-    assert state.lock() is None
-    state.make()
+        state.take()
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", refusing(number))
-        assert state.lock() is None
-    handle = state.lock()
-    assert handle is not None
-    os.close(handle)
+        state.take()
+    state.take()
+    with pytest.raises(StateError):
+        StateDirectory(str(tmp_path / "state")).take()
+    state.release()
 
 
 def test_no_right_to_write_is_refused_with_a_remedy_unless_the_file_system_is_read_only(
@@ -82,38 +80,27 @@ def test_no_right_to_write_is_refused_with_a_remedy_unless_the_file_system_is_re
     state.make()
 
 
-def test_one_at_a_time_has_the_directory_until_its_descriptor_is_closed(tmp_path: Path) -> None:
-    state = StateDirectory(str(tmp_path))
-    first = state.lock()
-    assert first is not None
-    with pytest.raises(StateError, match=r"^Another dtkdns uses .*: stop it first, or give this one another"):
-        state.lock()
-    (tmp_path / "other").mkdir()
-    other = StateDirectory(str(tmp_path / "other")).lock()
-    assert other is not None
-    os.close(other)
-    os.close(first)
-    again = state.lock()
-    assert again is not None
-    assert fcntl.fcntl(again, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
-    os.close(again)
-
-
-def test_a_refused_lock_leaves_no_descriptor_open(tmp_path: Path) -> None:
-    state = StateDirectory(str(tmp_path))
-    first = state.lock()
-    assert first is not None
+def test_one_at_a_time_has_the_directory_until_it_is_released(tmp_path: Path) -> None:
+    first, second = StateDirectory(str(tmp_path)), StateDirectory(str(tmp_path))
+    first.take()
+    first.take()
     before = os.listdir("/proc/self/fd")
-    with pytest.raises(StateError):
-        state.lock()
+    with pytest.raises(StateError, match=r"^Another dtkdns uses .*: stop it first, or give this one another"):
+        second.take()
     assert os.listdir("/proc/self/fd") == before
-    os.close(first)
+    other = StateDirectory(str(tmp_path / "other"))
+    other.take()
+    other.release()
+    first.release()
+    first.release()
+    second.take()
+    second.release()
 
 
 def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(tmp_path / "target")
     with pytest.raises(StateError, match=r"cannot be locked \(.*\): give another --state\.$"):
-        StateDirectory(str(tmp_path)).lock()
+        StateDirectory(str(tmp_path)).take()
     assert not (tmp_path / "target").exists()
 
 

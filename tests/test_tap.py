@@ -91,11 +91,6 @@ def test_both_forms_of_an_option_are_taken(tmp_path: Path) -> None:
         assert options(tmp_path, *form)["domains"] == "a.io,b.io"
 
 
-def test_a_single_label_is_taken_with_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    makeService(options(tmp_path, "--domains", "test"))
-    assert "Every name under test" in capsys.readouterr().out
-
-
 def test_making_the_service_opens_nothing(tmp_path: Path) -> None:
     before = set(os.listdir("/proc/self/fd"))
     makeService(options(tmp_path))
@@ -116,7 +111,7 @@ def test_a_fault_ends_twistd_with_status_1_and_no_traceback(tmp_path: Path, mode
         [*TWISTD, mode, "dtkdns", "--cluster-ip", "x"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert done.stderr.splitlines() == ["dtkdns: 'x' is not an IPv4 or IPv6 address."]
+    assert done.stderr.splitlines() == ["dtkdns: --cluster-ip: 'x' is not an IPv4 or IPv6 address."]
     assert done.stdout == ""
 
 

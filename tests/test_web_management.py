@@ -140,6 +140,17 @@ async def test_a_cluster_is_forgotten_whole_but_for_what_options_set(tmp_path: P
         assert "--domains" in reply["warning"]
         assert service.hosts == before
         assert (await service.call("GET", "/clusterip")).json() == ""
+        assert (await service.call("DELETE", "/clusters/default")).status == 404
+        assert (await service.call("DELETE", "/")).status == 405
+
+
+@ensureDeferred
+async def test_an_address_that_an_option_set_stays_when_its_cluster_is_forgotten(tmp_path: Path) -> None:
+    async with running(tmp_path, "--cluster-ip", "10.1.1.1") as service:
+        await service.call("POST", "/clusterip", b"10.9.9.9")
+        reply = (await service.call("DELETE", "/clusters/default")).json()
+        assert reply["addresses"] == ["10.1.1.1"]
+        assert "10.1.1.1 (--cluster-ip)" in reply["warning"]
 
 
 @ensureDeferred
@@ -152,7 +163,6 @@ async def test_another_machine_may_read_but_not_change(tmp_path: Path, monkeypat
             ("DELETE", "/domains/dtk.io"),
             ("DELETE", "/names/foo.dtk.io"),
             ("DELETE", "/clusters/default"),
-            ("DELETE", "/"),
         ):
             reply = await service.call(method, path, b"192.0.2.7" if path == "/clusterip" else b"evil.io")
             assert reply.status == 403, path

@@ -7,7 +7,7 @@ new projection to the faces. Nothing is visible before it is durable.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Protocol
+from typing import ParamSpec, Protocol
 
 from attrs import evolve, frozen
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
@@ -21,10 +21,13 @@ from dtkdns.endpoint import Changes, Endpoint, Key
 from dtkdns.fights import Fights
 from dtkdns.projection import Projection
 from dtkdns.rdata import Network
-from dtkdns.settings import PostedFile, Settings
-from dtkdns.store import Loaded, Store, StoreError
+from dtkdns.settings import PostedFile, PostedFileError, Settings
+from dtkdns.state import StateError
+from dtkdns.store import Loaded, Store, StoreError, StoreTooNewError
 from dtkdns.wire import encode_endpoints
 from dtkdns.worker import Worker
+
+P = ParamSpec("P")
 
 LOAD_PAUSE = 5.0
 """Seconds between attempts to read a store that could not be read at start."""
@@ -88,6 +91,7 @@ class Provider:
         self._clusters: dict[str, Cluster] = {}
         self._not_ready = "dtkdns is starting: try again."
         self._held = False
+        self._disk_fails = False
         self._retry: IDelayedCall | None = None
         self._lock = DeferredLock()
         self._encoded: dict[str, tuple[Cluster, bytes]] = {}
@@ -230,15 +234,19 @@ class Provider:
         await self._turn()
         try:
             cluster = self._cluster(name)
-            if not cluster.endpoints and name not in self._settings.posted:
+            unset = self._settings.without_cluster(name) == self._settings
+            if not cluster.endpoints and unset and not self._held:
                 raise NotFoundError(f"There is nothing of a cluster {name}.")
             delta = Delta((), tuple(e.key for e in cluster.all_endpoints()), tuple(cluster.endpoints))
             empty = evolve(cluster, endpoints={}, since={})
+            self._release()
             shown = self._publish(await self._change(empty, delta))
         finally:
             self._lock.release()
-        await shown
-        await self._change_settings(name, lambda settings: settings.without_cluster(name))
+        try:
+            await shown
+        finally:
+            await self._change_settings(name, lambda settings: settings.without_cluster(name))
 
     # The way of every change
 
@@ -248,7 +256,7 @@ class Provider:
             old = self._cluster(name)
             settings = change(self._settings)
             if settings != self._settings:
-                await self._worker.run(self._posted.save, settings)
+                await self._on_disk(self._posted.save, settings)
                 self._settings = settings
             new = self._with_settings(old)
             owners: list[str] = []
@@ -286,8 +294,21 @@ class Provider:
         Raises `StoreError`, and then nothing has changed.
         """
         if delta:
-            await self._worker.run(self._store.commit, cluster, delta)
+            await self._on_disk(self._store.commit, cluster, delta)
         return self._next(cluster, delta.owners)
+
+    async def _on_disk(self, work: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Have the worker store something; that it fails is logged once, and that it works again."""
+        try:
+            await self._worker.run(work, *args, **kwargs)
+        except (PostedFileError, StoreError) as error:
+            if not self._disk_fails:
+                self._log.error("{why} Calls are answered with 503 until it works again.", why=error)
+            self._disk_fails = True
+            raise
+        if self._disk_fails:
+            self._log.info("Changes can be stored again.")
+        self._disk_fails = False
 
     def _next(self, cluster: Cluster, owners: Iterable[str]) -> _Next:
         clusters = {**self._clusters, cluster.name: cluster}
@@ -346,8 +367,12 @@ class Provider:
 
     def _load_again(self) -> None:
         def failed(failure: Failure) -> None:
-            failure.trap(StoreError)
-            self._load_failed(StoreError(failure.getErrorMessage()))
+            if failure.check(StoreError):
+                self._load_failed(StoreError(failure.getErrorMessage()))
+            else:
+                failure.trap(StateError, StoreTooNewError)
+                self._not_ready = failure.getErrorMessage()
+                self._log.error("{sentence}", sentence=self._not_ready)
 
         loading = self._worker.run(self._store.load).addCallbacks(self._take, failed)
         loading.addErrback(lambda failure: self._log.failure("The stored records cannot be used.", failure))

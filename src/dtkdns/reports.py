@@ -74,6 +74,13 @@ def report_settings(cluster: str, domains: Iterable[str] | None, addresses: Iter
     """Say which domains are managed now, or where the cluster's names lead now."""
     if domains is not None:
         _log.info("Managed domains{of}: {domains}.", of=_of(cluster), domains=", ".join(domains) or "none")
+    for domain in domains or ():
+        if "." not in domain:
+            _log.warn(
+                "{domain} is a whole top-level name: every name under it is now decided by the cluster{of}.",
+                domain=domain,
+                of=_of(cluster),
+            )
     if addresses is not None:
         _log.info(
             "Address of the cluster{of}: {addresses}.", of=_of(cluster), addresses=", ".join(addresses) or "none"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import socket
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -27,7 +25,9 @@ from dtkdns.web.channel import WebhookSite
 from dtkdns.worker import Worker
 
 STOP_SECONDS = 10.0
-"""How long a stop waits for requests in flight and for the disk."""
+"""How long a stop may take."""
+DRAIN_SECONDS = 8.0
+"""How much of that requests in flight have; the rest is for the disk."""
 
 
 class StartError(Exception):
@@ -69,7 +69,6 @@ class WebhookService(Service):
         self._workers = workers
         self._reactor = reactor
         self._foreground = foreground
-        self._lock: int | None = None
         self.port: IListeningPort | None = None
 
     def privilegedStartService(self) -> None:  # noqa: N802
@@ -90,7 +89,7 @@ class WebhookService(Service):
 
     def _start(self) -> None:
         if self._state is not None:
-            self._lock = self._state.lock()
+            self._state.take()
             for path in self._hosts_file.remove_leftovers():
                 self._log.info("Removed {path}, which a crash left behind.", path=path)
         for worker in self._workers:
@@ -120,27 +119,30 @@ class WebhookService(Service):
         if self.port is not None:
             await maybeDeferred(self.port.stopListening)
         self._watch.stop()
-        await self._site.drain()
+        drained = self._site.drain().addTimeout(DRAIN_SECONDS, self._reactor)
+        await drained.addErrback(self._not_drained)
         await self._writer.stop()
         await self._provider.close()
         for worker in self._workers:
             worker.stop()
         await deferLater(self._reactor, 0)
-        if self._lock is not None:
-            os.close(self._lock)
+        if self._state is not None:
+            self._state.release()
         self._log.info("Stopped.")
+
+    def _not_drained(self, _failure: Failure) -> None:
+        self._log.warn("A request was not answered within {seconds:.0f} s: cut.", seconds=DRAIN_SECONDS)
 
     def _stopped_late(self, _failure: Failure) -> None:
         self._log.warn("Stopped after {seconds:.0f} s without waiting any longer.", seconds=STOP_SECONDS)
 
     def _listen(self) -> None:
         found: list[object] = []
-        serverFromString(self._reactor, self._endpoint).listen(self._site).addBoth(found.append)
+        maybeDeferred(serverFromString(self._reactor, self._endpoint).listen, self._site).addBoth(found.append)
         result = found[0] if found else None
         if isinstance(result, Failure):
-            if result.check(CannotListenError):
-                raise StartError(f"{self._endpoint} cannot be listened at: {result.getErrorMessage()}")
-            result.raiseException()
+            reason = result.getErrorMessage().rstrip(".")
+            raise StartError(f"{self._endpoint} cannot be listened at ({reason}): give another --port.")
         assert IListeningPort.providedBy(result)  # noqa: S101 (server endpoints listen at once)
         self.port = result
 

@@ -24,6 +24,10 @@ class SettingError(ValueError):
     """A value given by option or by POST is not usable; the message is a sentence for the user."""
 
 
+class SetByOptionError(Exception):
+    """What is to be taken away was set by an option; the message is a sentence."""
+
+
 class PostedFileError(Exception):
     """What was posted could not be kept; the message is a sentence that says why."""
 
@@ -79,10 +83,10 @@ class Settings:
     def without_domain(self, cluster: str, domain: str) -> Settings:
         """Without a posted domain.
 
-        Raises `SettingError` when an option sets it, and `KeyError` when it is not there.
+        Raises `SetByOptionError` when an option sets it, and `KeyError` when it is not there.
         """
         if cluster == DEFAULT and domain in self.option_domains:
-            raise SettingError(f"{domain} is set by --domains: start dtkdns without it there.")
+            raise SetByOptionError(f"{domain} is set by --domains: start dtkdns without it there.")
         old = self._of(cluster)
         if domain not in old.domains:
             raise KeyError(domain)
@@ -94,14 +98,16 @@ class Settings:
         return self._with(cluster, msgspec.structs.replace(self._of(cluster), addresses=addresses))
 
     def without_cluster(self, cluster: str) -> Settings:
-        """Without anything posted for the cluster."""
-        return evolve(self, posted={name: p for name, p in self.posted.items() if name != cluster})
+        """Without anything posted for the cluster; an address that an option sets stays."""
+        kept = self.option_addresses if cluster == DEFAULT else ()
+        return self._with(cluster, Posted(addresses=kept))
 
     def _of(self, cluster: str) -> Posted:
         return self.posted.get(cluster, Posted())
 
     def _with(self, cluster: str, posted: Posted) -> Settings:
-        return evolve(self, posted={**self.posted, cluster: posted})
+        others = {name: other for name, other in self.posted.items() if name != cluster}
+        return evolve(self, posted=others if posted == Posted() else {**others, cluster: posted})
 
 
 def parse_domains(texts: Iterable[str]) -> tuple[str, ...]:
@@ -194,7 +200,9 @@ class PostedFile:
             finally:
                 os.close(directory)
         except OSError as error:
-            raise PostedFileError(f"{self.path} cannot be written: {error.strerror}.") from error
+            raise PostedFileError(
+                f"{self.path} cannot be written ({error.strerror}): make room or mend it, and send this again."
+            ) from error
 
     @property
     def _previous(self) -> str:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from hashlib import sha256
 
-from attrs import frozen
+from attrs import define, field
 
 
 class StateError(Exception):
@@ -23,9 +23,11 @@ def default_path(environment: Mapping[str, str], user_id: int) -> str:
     return os.path.join(home if os.path.isabs(home) else os.path.expanduser("~/.local/state"), "dtkdns")
 
 
-@frozen
+@define
 class StateDirectory:
     path: str
+    _held: int | None = field(default=None, init=False)
+    """The descriptor by which this process has the directory."""
 
     @property
     def database(self) -> str:
@@ -58,18 +60,21 @@ class StateDirectory:
                     f"No right to write in {self.path}: start dtkdns with sudo, or give another --state."
                 )
 
-    def lock(self) -> int | None:
-        """Take the directory for this process, until it ends or the returned descriptor is closed.
+    def take(self) -> None:
+        """Make the directory and take it for this process, until `release` or its end.
 
-        None where the file system takes no files now. Raises `StateError` when another dtkdns has it.
+        Where the file system takes no files now, that is left to a later call. Raises `StateError` when another
+        dtkdns has it, and what `make` does.
         """
+        self.make()
+        if self._held is not None:
+            return
+        lock = os.path.join(self.path, "lock")
         try:
-            handle = os.open(
-                os.path.join(self.path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-            )
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOENT}:
-                return None
+                return
             raise StateError(f"{self.path} cannot be locked ({error.strerror}): give another --state.") from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -78,7 +83,13 @@ class StateDirectory:
             raise StateError(
                 f"Another dtkdns uses {self.path}: stop it first, or give this one another --state."
             ) from error
-        return handle
+        self._held = handle
+
+    def release(self) -> None:
+        """Let another process have the directory."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
 
 def _is_read_only(path: str) -> bool:

@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import chain, count
 from typing import Protocol
@@ -36,6 +36,7 @@ CREATE TABLE endpoint (
     digest INTEGER NOT NULL
 );
 CREATE TABLE damaged (found REAL, id, cluster, since, document, digest);
+CREATE TABLE lost (sentence TEXT NOT NULL);
 """
 _PUT = "INSERT OR REPLACE INTO endpoint (id, cluster, since, document, digest) VALUES "
 _COPIES = 20
@@ -59,7 +60,7 @@ class Loaded:
     clusters: Mapping[str, Cluster]
     """By name, with endpoints only: domains and addresses come from the settings."""
     damage: tuple[str, ...] = ()
-    """What was lost, in sentences; records may be missing if there is any."""
+    """What was lost, in sentences, and not made good by a commit since; records may be missing if there is any."""
 
 
 class Store(Protocol):
@@ -107,41 +108,36 @@ class SQLiteStore:
     Which endpoint has which row is known here and not in an index, which would cost more than the rows.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, prepare: Callable[[], object] = lambda: None) -> None:
         self.path = path
+        self._prepare = prepare
+        """Called before each attempt to open the file, for what must be there first."""
         self._connection: sqlite3.Connection | None = None
         self._rows = _Rows()
 
     def load(self) -> Loaded:
         damage: list[str] = []
+        self._prepare()
         try:
             try:
-                committed = _committed_frames(self.path + "-wal")
-                if committed and not os.path.getsize(self.path):
-                    raise sqlite3.DatabaseError("it is empty, but its log is not")
-                connection = self._open()
-                recovered = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
-                if recovered < committed:
-                    damage.append(f"The last commits in {self.path}-wal are damaged and lost.")
-                loaded, self._rows = _load_rows(connection)
-            except StoreTooNewError:
-                self.close()
-                raise
+                loaded, self._rows = self._open_checked(damage)
             except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 if _may_mend(error):
                     raise
                 self.close()
                 damage.append(f"{self.path} is damaged ({error}) and was put aside as {self._put_aside()}.")
-                loaded, self._rows = _load_rows(self._open())
+                loaded, self._rows = self._open_checked(damage)
+            sentences = _remember(self._connected(), [*damage, *loaded.damage])
+        except StoreTooNewError:
+            self.close()
+            raise
         except (sqlite3.Error, OSError) as error:
             self.close()
             raise StoreError(f"The records in {self.path} cannot be read: {error}.") from error
-        return Loaded(loaded.clusters, (*damage, *loaded.damage))
+        return Loaded(loaded.clusters, sentences)
 
     def commit(self, cluster: Cluster, delta: Delta) -> None:
-        connection = self._connection
-        if connection is None:
-            raise StoreError(f"{self.path} is not open.")
+        connection = self._connected()
         ids = self._rows.of(cluster.name)
         added = self._rows.number(ids, delta.put)
         try:
@@ -150,13 +146,18 @@ class SQLiteStore:
             for start in range(0, len(delta.put), _BATCH):
                 values = _values(cluster, delta.put[start : start + _BATCH], ids)
                 connection.execute(_PUT + ", ".join(["(?, ?, ?, ?, ?)"] * (len(values) // 5)), values)
+            connection.execute("DELETE FROM lost")
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except BaseException as error:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             for key in added:
                 del ids[key]
-            raise StoreError(f"The records cannot be stored in {self.path}: {error}.") from error
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(
+                    f"The records cannot be stored in {self.path} ({error}): is the disk full or read-only?"
+                ) from error
+            raise
         for key in delta.removed:
             ids.pop(key, None)
 
@@ -171,6 +172,22 @@ class SQLiteStore:
             with contextlib.suppress(sqlite3.Error):  # what was committed is in the log
                 self._connection.close()
             self._connection = None
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreError(f"{self.path} is not open.")
+        return self._connection
+
+    def _open_checked(self, damage: list[str]) -> tuple[Loaded, _Rows]:
+        """Open the file and read its rows; what its log has lost is added to `damage`."""
+        committed = _committed_frames(self.path + "-wal")
+        if committed and not os.path.getsize(self.path):
+            raise sqlite3.DatabaseError("it is empty, but its log is not")
+        connection = self._open()
+        recovered: int = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
+        if recovered < committed:
+            damage.append(f"The last commits in {self.path}-wal are damaged and lost.")
+        return _load_rows(connection)
 
     def _open(self) -> sqlite3.Connection:
         self._connection = connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
@@ -350,6 +367,13 @@ def _load_rows(connection: sqlite3.Connection) -> tuple[Loaded, _Rows]:
 def _cluster(name: str, groups: Mapping[str, list[Endpoint]], since: Mapping[str, float]) -> Cluster:
     endpoints: dict[str, Group] = {owner: tuple(found) for owner, found in groups.items()}
     return Cluster(name, endpoints=endpoints, since=since)
+
+
+def _remember(connection: sqlite3.Connection, damage: list[str]) -> tuple[str, ...]:
+    """All damage that no commit has followed, also that of earlier starts."""
+    with contextlib.suppress(sqlite3.Error):  # then this start alone knows of it
+        connection.executemany("INSERT INTO lost VALUES (?)", [(sentence,) for sentence in damage])
+    return tuple(sentence for (sentence,) in connection.execute("SELECT sentence FROM lost")) or tuple(damage)
 
 
 def _move_damaged(connection: sqlite3.Connection, rows: list[int]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
 
 from attrs import frozen
 from twisted.application.service import IService
@@ -28,10 +28,11 @@ from dtkdns.settings import (
     parse_networks,
 )
 from dtkdns.state import StateDirectory, StateError, default_path
-from dtkdns.store import Loaded, MemoryStore, SQLiteStore, Store, StoreError, read_only
-from dtkdns.web.management import warn_of_single_labels
+from dtkdns.store import Loaded, MemoryStore, SQLiteStore, Store, StoreError, StoreTooNewError, read_only
 from dtkdns.web.site import make_site
 from dtkdns.worker import Worker
+
+T = TypeVar("T")
 
 
 class Options(usage.Options):
@@ -95,7 +96,7 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
         store = MemoryStore(_read_only(checked.state))
         hosts_file: HostsFile = DryRunHostsFile(checked.hosts_file)
     else:
-        store = SQLiteStore(checked.state.database)
+        store = SQLiteStore(checked.state.database, checked.state.take)
         hosts_file = HostsFile(checked.hosts_file)
     block = HostsBlock(hosts_file, checked.state.identity)
     writer = HostsWriter(block, hosts_file, hosts_worker, reactor)
@@ -123,23 +124,18 @@ def _check(options: Options) -> _Checked:
     user_id = os.geteuid()
     state = StateDirectory(os.path.abspath(options["state"] or default_path(os.environ, user_id)))
     try:
-        domains = parse_domains([options["domains"]]) if options["domains"] is not None else ()
-        addresses = parse_cluster_addresses(options["cluster-ip"]) if options["cluster-ip"] is not None else ()
-        routable = parse_networks(options["routable"]) if options["routable"] is not None else ()
+        domains = _parsed(options, "domains", lambda text: parse_domains([text]))
+        addresses = _parsed(options, "cluster-ip", parse_cluster_addresses)
+        routable = _parsed(options, "routable", parse_networks)
         endpoint = _endpoint(options["port"])
         if not options["dry-run"]:
             no_right = why_no_right(options["hosts-file"])
             if no_right is not None:
                 _exit(no_right)
-            state.make()
-            lock = state.lock()
-            if lock is not None:
-                os.close(lock)
+            state.take()
+            state.release()
     except (SettingError, StateError) as error:
         _exit(str(error))
-    warning = warn_of_single_labels(domains)
-    if warning:
-        print(f"dtkdns: {warning}")
     return _Checked(
         endpoint=endpoint,
         domains=domains,
@@ -150,6 +146,16 @@ def _check(options: Options) -> _Checked:
         dry_run=bool(options["dry-run"]),
         debug=bool(options["debug"]),
     )
+
+
+def _parsed(options: Options, name: str, parse: Callable[[str], tuple[T, ...]]) -> tuple[T, ...]:
+    """The value of an option, empty where it is not given; the option is named in what `SettingError` says."""
+    if options[name] is None:
+        return ()
+    try:
+        return parse(options[name])
+    except SettingError as error:
+        raise SettingError(f"--{name}: {error}") from error
 
 
 def _endpoint(port: str) -> str:
@@ -164,7 +170,7 @@ def _endpoint(port: str) -> str:
             raise SettingError(f"--port {port} is not an endpoint ({error}): give a port number.") from error
         return port
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise SettingError(f"--port {port} is not a port: give a number up to 65535.")
+        raise SettingError(f"--port {port!r} is not a port: give a number up to 65535.")
     family = socket.AF_INET6 if _ipv6_serves_both() else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -194,7 +200,7 @@ def _ipv6_serves_both() -> bool:
 def _read_only(state: StateDirectory) -> Loaded:
     try:
         return read_only(state.database)
-    except StoreError as error:
+    except (StoreError, StoreTooNewError) as error:
         _exit(str(error))
 
 

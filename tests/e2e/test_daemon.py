@@ -58,7 +58,7 @@ def test_nothing_but_a_sentence_is_printed_in_the_foreground(tmp_path: Path) -> 
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     said = done.stdout + done.stderr
-    assert f"dtkdns: {endpoint} cannot be listened at: " in said
+    assert f"dtkdns: {endpoint} cannot be listened at (" in said
     assert "Traceback" not in said
 
 

@@ -96,3 +96,25 @@ def test_a_read_only_file_system_is_a_503_and_is_mended_by_itself(tmp_path: Path
         assert call(connection, "GET", "/")[0] == 200
         namespace.run("mount", "-o", "remount,bind,rw", f"{tmp_path}/hosts").check_returncode()
         assert next(line for line in service.lines() if "The hosts file can be written again" in line)
+
+
+@pytest.mark.namespace
+def test_a_state_directory_that_cannot_be_made_at_the_start_is_made_once_it_can_be(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    (tmp_path / "hosts").write_text(f"{HOSTS}\n")
+    namespace = Namespace(f"mount -t tmpfs -o size=1m tmpfs {disk}\nmount -o remount,bind,ro {disk}")
+    options = ["--port", "tcp:0:interface=127.0.0.1", "--domains", "dtk.io", "--hosts-file", f"{tmp_path}/hosts"]
+    try:
+        with (
+            dtkdns(*options, "--state", f"{disk}/state", prefix=namespace.prefix) as service,
+            service.connection() as connection,
+        ):
+            assert call(connection, "GET", "/")[0] == 200
+            assert create(connection, "a.dtk.io")[0] == 503
+            namespace.run("mount", "-o", "remount,bind,rw", str(disk)).check_returncode()
+            assert next(line for line in service.lines() if "records are stored" in line)
+            assert create(connection, "a.dtk.io")[0] == 204
+            service.stop()
+    finally:
+        namespace.end()

@@ -72,6 +72,7 @@ class HostsWriter:
         self._writing: Deferred[None] | None = None
         self._signature: Signature | None = None
         self._retry: IDelayedCall | None = None
+        self._stopping: list[Deferred[None]] = []
         self._pause = FIRST_PAUSE
 
     def hold(self) -> None:
@@ -106,7 +107,9 @@ class HostsWriter:
     async def stop(self) -> None:
         """Let a write that is under way end, and try no more."""
         while self._writing is not None:
-            await self._writing
+            ended: Deferred[None] = Deferred()
+            self._stopping.append(ended)
+            await ended
         if self._retry is not None and self._retry.active():
             self._retry.cancel()
 
@@ -130,6 +133,10 @@ class HostsWriter:
             else:
                 one.errback(failure)
         self.check()
+        stopping, self._stopping = self._stopping, []
+        for stop in stopping:
+            if not stop.called:
+                stop.callback(None)
 
     def _written(self, written: _Written) -> None:
         edited, spliced = written.edited, written.spliced

@@ -57,6 +57,7 @@ class WebhookRequest(Request):
 
     channel: WebhookChannel
     room = SMALL_BODY
+    complete = False
     arrived = 0.0
     """When the last byte of the request was there (the reactor's seconds)."""
 
@@ -80,6 +81,7 @@ class WebhookRequest(Request):
         return b"localhost"
 
     def process(self) -> None:
+        self.complete = True
         self.arrived = self.channel.site.clock.seconds()
         segments = plain_segments(self.path)
         if segments is None or not self.path.startswith(b"/") or not self.method.isascii():
@@ -109,8 +111,8 @@ class WebhookChannel(http.HTTPChannel):
         self.site.closed(self)
 
     def close_when_idle(self) -> None:
-        """Close now, or after the answer to the request that is under way."""
-        if self.requests:
+        """Close now, or after the answer to the request that is under way; one that is only half here is cut."""
+        if any(request.complete for request in self.requests):
             self.persistent = False
         else:
             self.loseConnection()

@@ -14,17 +14,13 @@ from werkzeug.exceptions import HTTPException
 
 from dtkdns.hosts.replace import HostsFileError
 from dtkdns.provider import NotFoundError, NotReadyError
-from dtkdns.settings import PostedFileError, SettingError
+from dtkdns.settings import PostedFileError, SetByOptionError, SettingError
 from dtkdns.store import StoreError
 from dtkdns.web.answers import LateError, text
 from dtkdns.web.gate import ForbiddenError, MediaTypeError
 from dtkdns.wire import WireError
 
 _log = Logger()
-
-
-class SetByOptionError(Exception):
-    """What is to be deleted was set by an option; the message is a sentence."""
 
 
 _CODES: dict[type[Exception], int] = {

@@ -15,7 +15,6 @@ from dtkdns.provider import Provider
 from dtkdns.settings import SettingError, parse_cluster_addresses, parse_domains
 from dtkdns.web import answers, gate
 from dtkdns.web.channel import WebhookRequest
-from dtkdns.web.errors import SetByOptionError
 from dtkdns.web.routes import on_every_cluster
 
 
@@ -82,23 +81,21 @@ def add_management(app: Klein, provider: Provider, clock: IReactorTime) -> None:
     @on_every_cluster(app, "/domains/<domain>", "DELETE")
     def remove_domain(request: WebhookRequest, cluster: str, domain: str) -> Deferred[bytes]:
         gate.require_this_machine(request)
-        name = to_ascii(domain)
-        if cluster == DEFAULT and name in provider.settings().option_domains:
-            raise SetByOptionError(f"{name} is set by the option --domains: start dtkdns without it there.")
-        return answered(request, cluster, provider.remove_domain(cluster, name))
+        return answered(request, cluster, provider.remove_domain(cluster, to_ascii(domain)))
 
     @on_every_cluster(app, "/names/<name>", "DELETE")
     def forget_name(request: WebhookRequest, cluster: str, name: str) -> Deferred[bytes]:
         gate.require_this_machine(request)
         return answered(request, cluster, provider.forget_name(cluster, name))
 
+    @on_every_cluster(app, "/", "DELETE", at_root=False)
     def forget_cluster(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
         gate.require_this_machine(request)
-        kept = provider.settings().option_domains if cluster == DEFAULT else ()
-        warning = f"{', '.join(kept)}: still managed, because --domains says so." if kept else ""
+        settings = provider.settings()
+        kept = [f"{domain} (--domains)" for domain in settings.option_domains]
+        kept += [f"{address} (--cluster-ip)" for address in settings.option_addresses]
+        warning = f"Options stay in force: {', '.join(kept)}." if kept and cluster == DEFAULT else ""
         return answered(request, cluster, provider.forget_cluster(cluster), warning)
-
-    on_every_cluster(app, "/", "DELETE")(forget_cluster)
 
 
 def warn_of_single_labels(domains: tuple[str, ...]) -> str:

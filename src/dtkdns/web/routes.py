@@ -18,8 +18,11 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 _CLUSTER = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
 
 
-def on_every_cluster(app: Klein, path: str, method: str) -> Callable[[Handler], Handler]:
-    """Route a path to a handler that takes the request, the cluster's name, and what the path holds."""
+def on_every_cluster(app: Klein, path: str, method: str, *, at_root: bool = True) -> Callable[[Handler], Handler]:
+    """Route a path to a handler that takes the request, the cluster's name, and what the path holds.
+
+    Without `at_root` the default cluster has to be named like any other.
+    """
 
     def add(handler: Handler) -> Handler:
         def admitted(request: WebhookRequest, cluster: str = DEFAULT, **parts: str) -> Any:
@@ -28,7 +31,7 @@ def on_every_cluster(app: Klein, path: str, method: str) -> Callable[[Handler], 
                 raise NotFoundError("A cluster's name is 1 to 63 of a-z, 0-9 and hyphen.")
             return handler(request, cluster, **parts)
 
-        for number, base in enumerate(("", "/clusters/<cluster>")):
+        for number, base in enumerate(["/clusters/<cluster>", *([""] if at_root else [])]):
             admitted.__name__ = f"{handler.__name__}_{number}"
             app.route((base + path).rstrip("/") or "/", methods=[method], strict_slashes=False)(admitted)
         return handler
