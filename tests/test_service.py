@@ -25,6 +25,19 @@ FOO = endpoint("foo.dtk.io", "10.32.0.45", labels={"resource": "ingress/default/
 LINE = b"10.32.0.45 foo.dtk.io # ingress/default/test\n"
 
 
+def hang(monkeypatch: pytest.MonkeyPatch) -> Event:
+    """From now on the disk under the hosts file hangs, until the event is set."""
+    slow = Event()
+    edit = replace.HostsFile.edit
+
+    def wait_and_edit(self: replace.HostsFile, transform: replace.Transform) -> replace.Edited:
+        slow.wait()
+        return edit(self, transform)
+
+    monkeypatch.setattr(replace.HostsFile, "edit", wait_and_edit)
+    return slow
+
+
 def contents(directory: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
@@ -130,16 +143,9 @@ async def test_a_call_that_takes_too_long_is_a_503_in_time_and_its_work_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dtkdns.web.answers.ANSWER_SECONDS", 0.05)
-    slow = Event()
-    edit = replace.HostsFile.edit
-
-    def hang(self: replace.HostsFile, transform: replace.Transform) -> replace.Edited:
-        slow.wait()
-        return edit(self, transform)
-
     async with running(tmp_path) as service:
         await service.change(create=[endpoint("first.dtk.io", "10.0.0.1")])
-        monkeypatch.setattr(replace.HostsFile, "edit", hang)
+        slow = hang(monkeypatch)
         reply = await service.change(create=[FOO])
         assert reply.status == 503
         assert "goes on" in reply.text
@@ -168,16 +174,9 @@ async def test_stopping_answers_the_request_in_flight_and_closes_idle_connection
 async def test_a_stop_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]) -> None:
     monkeypatch.setattr(service_module, "STOP_SECONDS", 0.05)
     monkeypatch.setattr(service_module, "DRAIN_SECONDS", 0.01)
-    slow = Event()
-    edit = replace.HostsFile.edit
-
-    def hang(self: replace.HostsFile, transform: replace.Transform) -> replace.Edited:
-        slow.wait()
-        return edit(self, transform)
-
     async with running(tmp_path) as service:
         await service.change(create=[endpoint("first.dtk.io", "10.0.0.1")])
-        monkeypatch.setattr(replace.HostsFile, "edit", hang)
+        slow = hang(monkeypatch)
         unanswered = service.change(create=[FOO])
         answered = Deferred.fromCoroutine(unanswered)
         while FOO not in json.loads(service.service._provider.records("default")):
