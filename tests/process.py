@@ -141,7 +141,10 @@ class Namespace:
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*self.prefix, *command], capture_output=True, text=True, check=False, timeout=60)
 
-    def end(self) -> None:
+    def __enter__(self) -> Namespace:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
         self._holder.communicate()
 
 
@@ -149,11 +152,8 @@ class Namespace:
 def bind_mounted_hosts(directory: Path, text: bytes) -> Iterator[Namespace]:
     """A scratch file mounted over /etc/hosts: a rename over it is refused."""
     (directory / "hosts").write_bytes(text)
-    namespace = Namespace(f"mount --bind {directory}/hosts /etc/hosts")
-    try:
+    with Namespace(f"mount --bind {directory}/hosts /etc/hosts") as namespace:
         yield namespace
-    finally:
-        namespace.end()
 
 
 @contextmanager
@@ -168,8 +168,5 @@ def scratch_etc(directory: Path, text: bytes) -> Iterator[Namespace]:
         elif source.exists():
             shutil.copy(source, etc / name)
     (etc / "hosts").write_bytes(text)
-    namespace = Namespace(f"mount --bind {etc} /etc")
-    try:
+    with Namespace(f"mount --bind {etc} /etc") as namespace:
         yield namespace
-    finally:
-        namespace.end()

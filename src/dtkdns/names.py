@@ -80,17 +80,17 @@ def parse_domain(text: str) -> str:
     if not name:
         raise DomainError("The domain is empty: give one like dtk.io.")
     if name.startswith("*."):
-        given, domain = _quoted(text), _quoted(name[2:])
+        given, domain = quoted(text), quoted(name[2:])
         raise DomainError(f"{given} is a wildcard: give {domain}, which covers every name under it.")
     if _is_address(name):
-        raise DomainError(f"{_quoted(text)} is an address, not a domain: give a domain like dtk.io.")
+        raise DomainError(f"{quoted(text)} is an address, not a domain: give a domain like dtk.io.")
     if len(name) > MAX_NAME:
         raise DomainError(f"The domain has {len(name)} bytes, but a name has at most {MAX_NAME}.")
     if any(len(label) > 63 for label in name.split(".")):
-        raise DomainError(f"{_quoted(text)} has a label of more than 63 bytes, the most that DNS allows.")
+        raise DomainError(f"{quoted(text)} has a label of more than 63 bytes, the most that DNS allows.")
     if not is_hostname(name):
         raise DomainError(
-            f"{_quoted(text)} is not a domain: it may hold letters, digits and hyphens, with dots between."
+            f"{quoted(text)} is not a domain: it may hold letters, digits and hyphens, with dots between."
         )
     if inside(name, ["localhost"]):
         raise DomainError("localhost always means this machine itself (RFC 6761): choose another domain.")
@@ -105,7 +105,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A text of anybody's as it can stand in a message: printable, and not too long."""
     shown = text if len(text) <= 80 else text[:77] + "..."
     return ascii(shown)

@@ -241,6 +241,7 @@ class Provider:
             empty = evolve(cluster, endpoints={}, since={})
             self._release()
             shown = self._publish(await self._change(empty, delta))
+            self._encoded.pop(name, None)
         finally:
             self._lock.release()
         try:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TypeAlias
 
+from dtkdns.names import quoted
+
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -25,7 +27,7 @@ def parse_address(text: str) -> Address:
     (RFC 4007, section 11: it has a meaning on one machine only, and may hold any character), and for an
     IPv4 address in the clothes of IPv6.
     """
-    shown = ascii(text if len(text) <= 80 else text[:77] + "...")
+    shown = quoted(text)
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

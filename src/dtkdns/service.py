@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from dtkdns.access import peer_address
+from dtkdns.cluster import DEFAULT
 from dtkdns.garbage import uncollected
 from dtkdns.hosts.replace import HostsFile
 from dtkdns.hosts.watch import HostsWatch
@@ -100,7 +101,7 @@ class WebhookService(Service):
         with uncollected():
             self._provider.load(settings)
         self._listen()
-        self._announce(settings.domains("default"))
+        self._announce(settings.domains(DEFAULT))
 
     def startService(self) -> None:  # noqa: N802
         """Watch the hosts file for changes by others."""

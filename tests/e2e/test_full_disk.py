@@ -20,17 +20,12 @@ def service_on_a_small_disk(directory: Path, disk: str) -> Iterator[tuple[Namesp
     """A service whose hosts file or state lies on a disk of one megabyte."""
     for name in ("hosts", "state"):
         (directory / name).mkdir()
-    namespace = Namespace(
-        f"mount -t tmpfs -o size=1m tmpfs {directory}/{disk}\necho '{HOSTS}' > {directory}/hosts/hosts"
-    )
+    script = f"mount -t tmpfs -o size=1m tmpfs {directory}/{disk}\necho '{HOSTS}' > {directory}/hosts/hosts"
     options = ["--port", "tcp:0:interface=127.0.0.1", "--domains", "dtk.io"]
     files = ["--hosts-file", f"{directory}/hosts/hosts", "--state", f"{directory}/state"]
-    try:
-        with dtkdns(*options, *files, prefix=namespace.prefix) as service:
-            yield namespace, service
-            service.stop()
-    finally:
-        namespace.end()
+    with Namespace(script) as namespace, dtkdns(*options, *files, prefix=namespace.prefix) as service:
+        yield namespace, service
+        service.stop()
 
 
 def create(connection: http.client.HTTPConnection, name: str) -> tuple[int, bytes]:
@@ -103,18 +98,16 @@ def test_a_state_directory_that_cannot_be_made_at_the_start_is_made_once_it_can_
     disk = tmp_path / "disk"
     disk.mkdir()
     (tmp_path / "hosts").write_text(f"{HOSTS}\n")
-    namespace = Namespace(f"mount -t tmpfs -o size=1m tmpfs {disk}\nmount -o remount,bind,ro {disk}")
+    script = f"mount -t tmpfs -o size=1m tmpfs {disk}\nmount -o remount,bind,ro {disk}"
     options = ["--port", "tcp:0:interface=127.0.0.1", "--domains", "dtk.io", "--hosts-file", f"{tmp_path}/hosts"]
-    try:
-        with (
-            dtkdns(*options, "--state", f"{disk}/state", prefix=namespace.prefix) as service,
-            service.connection() as connection,
-        ):
-            assert call(connection, "GET", "/")[0] == 200
-            assert create(connection, "a.dtk.io")[0] == 503
-            namespace.run("mount", "-o", "remount,bind,rw", str(disk)).check_returncode()
-            assert next(line for line in service.lines() if "records are stored" in line)
-            assert create(connection, "a.dtk.io")[0] == 204
-            service.stop()
-    finally:
-        namespace.end()
+    with (
+        Namespace(script) as namespace,
+        dtkdns(*options, "--state", f"{disk}/state", prefix=namespace.prefix) as service,
+        service.connection() as connection,
+    ):
+        assert call(connection, "GET", "/")[0] == 200
+        assert create(connection, "a.dtk.io")[0] == 503
+        namespace.run("mount", "-o", "remount,bind,rw", str(disk)).check_returncode()
+        assert next(line for line in service.lines() if "records are stored" in line)
+        assert create(connection, "a.dtk.io")[0] == 204
+        service.stop()

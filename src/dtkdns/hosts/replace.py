@@ -96,9 +96,7 @@ class HostsFile:
                 text, status = _read(target)
                 new = transform(text)
                 if new == text:
-                    if self._unsynced:
-                        _sync_directory(self._unsynced)
-                        self._unsynced = ""
+                    self._sync()
                     return Edited(text, False, "", Signature.of(status) if status else None)
                 if len(new) > MAX_SIZE:
                     raise HostsFileError(
@@ -113,11 +111,16 @@ class HostsFile:
                     way = "rename"
                     if signature is not None:
                         self._unsynced = os.path.dirname(target)
-                        _sync_directory(self._unsynced)
-                        self._unsynced = ""
+                        self._sync()
                 if signature is not None:
                     return Edited(new, True, way, signature)
         raise HostsFileError(f"Other programs keep changing {target}: it is tried again.")
+
+    def _sync(self) -> None:
+        """Sync the directory that a rename changed, unless that is done: without it the rename may be lost."""
+        if self._unsynced:
+            _sync_directory(self._unsynced)
+            self._unsynced = ""
 
     def remove_leftovers(self) -> list[str]:
         """Remove temporary files that a crash left beside the file, and name them."""

@@ -15,6 +15,7 @@ ANSWER_SECONDS = 9.0
 """After its last byte a call is answered within this time: external-dns (from v0.21) gives up after 15 s, counted
 from its first byte, and exits.
 """
+NOTHING_HERE = "There is nothing at this path."
 
 _log = Logger()
 

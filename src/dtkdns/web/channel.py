@@ -16,6 +16,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from dtkdns.access import peer_address
+from dtkdns.web import answers
 
 IDLE_SECONDS = 120
 """How long a connection is kept for the next request: longer than Go's client keeps it (90 s), because a POST on a
@@ -85,11 +86,7 @@ class WebhookRequest(Request):
         self.arrived = self.channel.site.clock.seconds()
         segments = plain_segments(self.path)
         if segments is None or not self.path.startswith(b"/") or not self.method.isascii():
-            self.setResponseCode(404)
-            self.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-            body = b"There is nothing at this path.\n"
-            self.setHeader(b"Content-Length", str(len(body)).encode("ascii"))
-            self.write(body)
+            self.write(answers.text(self, 404, answers.NOTHING_HERE))
             self.finish()
             return
         self.path = b"/" + b"/".join(segments)

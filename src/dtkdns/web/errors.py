@@ -16,7 +16,7 @@ from dtkdns.hosts.replace import HostsFileError
 from dtkdns.provider import NotFoundError, NotReadyError
 from dtkdns.settings import PostedFileError, SetByOptionError, SettingError
 from dtkdns.store import StoreError
-from dtkdns.web.answers import LateError, text
+from dtkdns.web.answers import NOTHING_HERE, LateError, text
 from dtkdns.web.gate import ForbiddenError, MediaTypeError
 from dtkdns.wire import WireError
 
@@ -49,7 +49,7 @@ def handle_errors(app: Klein) -> None:
             if name.lower() == "allow":
                 request.setHeader(b"Allow", value.encode("ascii"))
         sentence = {
-            404: "There is nothing at this path.",
+            404: NOTHING_HERE,
             405: "This path does not take that method.",
         }.get(error.code or 500, error.name + ".")
         return text(request, error.code or 500, sentence)
