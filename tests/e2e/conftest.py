@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import subprocess
+import threading
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -33,3 +36,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(f"Mount namespaces are forbidden here ({why_no_namespaces()}). Not run:")
         for name in NOT_RUN:
             terminalreporter.line(f"  {name}")
+
+
+@pytest.fixture
+def web_server() -> Iterator[int]:
+    """A server on this machine, as an ingress controller would be; its port."""
+
+    class Hello(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = f"hello from {self.headers['Host']}".encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hello) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
