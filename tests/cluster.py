@@ -1,7 +1,7 @@
 """A Kubernetes API without nodes: etcd and kube-apiserver, which is all that external-dns looks at.
 
 `python tests/cluster.py COMMAND ...` builds the programs that are missing, brings the API up, runs the command
-with `KUBECONFIG` set and `kubectl` on `PATH`, and takes everything down again; without a command it waits for Ctrl-C.
+with `KUBECONFIG` set and `kubectl` on `PATH`, and takes everything down again; without one it waits for Ctrl-C.
 """
 
 from __future__ import annotations

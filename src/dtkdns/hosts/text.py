@@ -84,7 +84,7 @@ def _wanted_lines(entries: Entries, foreign: bytes) -> tuple[list[bytes], dict[s
     """The lines for the block, and the names that lines of others give another address."""
     instead: dict[str, bytes] = {}
     shadowed: dict[str, str] = {}
-    for name, theirs in _foreign_names(foreign).items():
+    for name, theirs in names_of(foreign).items():
         entry = entries.get(name)
         if entry is not None:
             if theirs <= set(entry.addresses):
@@ -96,10 +96,10 @@ def _wanted_lines(entries: Entries, foreign: bytes) -> tuple[list[bytes], dict[s
 
 
 @lru_cache(maxsize=2)
-def _foreign_names(foreign: bytes) -> Mapping[str, frozenset[str]]:
-    """Name to the addresses that lines of others give it."""
+def names_of(text: bytes) -> Mapping[str, frozenset[str]]:
+    """Name to the addresses that the lines of this text give it."""
     found: dict[str, set[str]] = {}
-    for line in foreign.split(b"\n"):
+    for line in text.split(b"\n"):
         words = line.partition(b"#")[0].partition(b"\0")[0].split()
         if len(words) > 1:
             address = _read_address(words[0])
