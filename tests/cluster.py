@@ -58,7 +58,8 @@ class Namespaced:
         host, _, port = server["server"].removeprefix("https://").partition(":")
         tls = ssl.create_default_context(cafile=server["certificate-authority"])
         made = cls(kubeconfig, name, (host, int(port)), tls)
-        made._call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        with made._connection() as connection:
+            _expect(_request(connection, "POST", "/api/v1/namespaces", {"metadata": {"name": name}}), 201)
         return made
 
     def apply(self, *objects: dict[str, Any]) -> None:
@@ -83,9 +84,19 @@ class Namespaced:
                 path = PATHS[one["kind"]].format(namespace=self.name)
                 _expect(_request(connection, "DELETE", f"{path}/{one['metadata']['name']}"), 200)
 
-    def _call(self, method: str, path: str, body: dict[str, Any]) -> None:
+    def names(self, kind: str) -> list[str]:
+        """The names of the objects of this kind."""
         with self._connection() as connection:
-            _expect(_request(connection, method, path, body), 201)
+            status, body = _request(connection, "GET", PATHS[kind].format(namespace=self.name))
+        assert status == 200
+        return [one["metadata"]["name"] for one in json.loads(body)["items"]]
+
+    def config(self, directory: Path) -> Path:
+        """A kubeconfig whose namespace is this one."""
+        text = json.loads(self.kubeconfig.read_text())
+        text["contexts"][0]["context"]["namespace"] = self.name
+        (directory / "kubeconfig").write_text(json.dumps(text))
+        return directory / "kubeconfig"
 
     @contextmanager
     def _connection(self) -> Iterator[http.client.HTTPSConnection]:
