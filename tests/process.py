@@ -52,9 +52,9 @@ class Dtkdns:
             self._said.put(line)
         self._said.put(None)
 
-    def lines(self) -> Iterator[str]:
-        """Further lines of the log as they come, until the service ends."""
-        while (line := self._said.get(timeout=30)) is not None:
+    def lines(self, timeout: float = 30) -> Iterator[str]:
+        """Further lines of the log as they come, until the service ends; `queue.Empty` after silence (seconds)."""
+        while (line := self._said.get(timeout=timeout)) is not None:
             yield line
 
     @contextmanager

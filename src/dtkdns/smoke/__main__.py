@@ -38,8 +38,11 @@ class Options:
     as_json: bool
 
 
-def _split_url(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    parts = urlsplit(value)
+def _check_url(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise click.BadParameter("give a URL such as http://192.168.0.12:5000.")
     return value.rstrip("/")
@@ -62,7 +65,7 @@ def _read_credentials(
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("url", callback=_split_url)
+@click.argument("url", callback=_check_url)
 @click.option("--cluster", metavar="NAME", help="Try the base /clusters/NAME.")
 @click.option("--domain", default="", metavar="NAME", help="The managed domain to use  [default: the first]")
 @click.option(

@@ -16,7 +16,7 @@ from twisted.web.client import Agent
 
 from dtkdns.smoke.lookup import advice_for_the_resolver, resolved
 from dtkdns.smoke.report import FaultError, Report
-from dtkdns.smoke.webhook import Webhook
+from dtkdns.smoke.webhook import Webhook, cause_of
 
 PREFIXES = ("external-dns.alpha.kubernetes.io/", "external-dns.kubernetes.io/")
 """Of annotations: the second from v0.22."""
@@ -112,15 +112,19 @@ class IngressLife:
         found = await self.report.until(look, late)
         return f"{found} after {time.monotonic() - begun:.1f} s"
 
+    def _url(self) -> str:
+        return f"http://{self.host}/" if self.port == 80 else f"http://{self.host}:{self.port}/"
+
     async def _request(self) -> str:
-        url = f"http://{self.host}:{self.port}/" if self.port != 80 else f"http://{self.host}/"
+        url = self._url()
         agent = Agent(self.webhook.reactor, connectTimeout=self.webhook.call_seconds)
         try:
             response = await treq.get(url, agent=agent, allow_redirects=False, timeout=self.webhook.call_seconds)
             await treq.content(response).addTimeout(self.webhook.call_seconds, self.webhook.reactor)
         except Exception as error:
+            cause = cause_of(error)
             raise FaultError(
-                f"{url} does not answer: {error or type(error).__name__}.",
+                f"{url} does not answer: {str(cause).rstrip('.') or type(cause).__name__}.",
                 f"Does the ingress controller listen there, and is GET {self.webhook.url}/clusterip its address?",
             ) from error
         return f"{url} says {response.code}"

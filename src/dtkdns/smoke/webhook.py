@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError
 from twisted.internet.defer import TimeoutError as LateError
-from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed
 from twisted.web.http_headers import Headers
@@ -95,12 +95,11 @@ class Webhook:
         if reply.body:
             raise FaultError("The answer 204 has a body.", "Is a proxy between here and dtkdns?")
 
-    def _unreachable(self, error: BaseException) -> FaultError:
-        if isinstance(error, ResponseFailed) and isinstance(error.reasons[0].value, Exception):
-            return self._unreachable(error.reasons[0].value)
+    def _unreachable(self, error: Exception) -> FaultError:
+        error = cause_of(error)
         wrong = str(error) or type(error).__name__
         advice = "Is it dtkdns that listens there, and http or https as it was started?"
-        if isinstance(error, CancelledError | LateError | ConnectTimeoutError):
+        if isinstance(error, CancelledError | ConnectingCancelledError | ConnectTimeoutError | LateError):
             wrong = f"nothing within {self.call_seconds:g} s"
             advice = "Does the firewall of that machine let the port through? " + advice
         elif isinstance(error, DNSLookupError):
@@ -111,6 +110,14 @@ class Webhook:
                 " Elsewhere than on its own machine: does the firewall let the port through?"
             )
         return FaultError(f"No answer from {self.url}: {wrong.rstrip('.')}.", advice)
+
+
+def cause_of(error: Exception) -> Exception:
+    """What made a request fail; the error itself where it holds no other."""
+    if isinstance(error, ResponseFailed):
+        inner = error.reasons[0].value
+        return cause_of(inner) if isinstance(inner, Exception) else error
+    return error
 
 
 def require(reply: Reply, status: int, media_type: bytes = MEDIA_TYPE) -> None:
