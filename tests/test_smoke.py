@@ -23,12 +23,11 @@ from twisted.web.client import ResponseNeverReceived
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from dtkdns.smoke import __main__ as command
-from dtkdns.smoke import ingress, lookup, record
+from dtkdns.smoke import command, ingress, lookup, record
 from dtkdns.smoke.ingress import IngressLife
 from dtkdns.smoke.record import RecordLife
 from dtkdns.smoke.report import Check, FaultError, NothingToSayError, Report
-from dtkdns.smoke.webhook import Reply, Webhook, cause_of
+from dtkdns.smoke.webhook import Webhook, cause_of
 from dtkdns.wire import MEDIA_TYPE
 from running import endpoint, running
 
@@ -125,6 +124,9 @@ async def test_a_record_lives_and_is_gone(tmp_path: Path, monkeypatch: pytest.Mo
         (("GET", "/"), (401, b"text/plain", b"Who?"), "Status 401 instead of 200: Who?", "--credentials FILE"),
         (("GET", "/"), (403, b"text/plain", b"No."), "Status 403 instead of 200: No.", "on its own machine"),
         (("GET", "/"), (404, b"text/plain", b"No."), "Status 404", "is the cluster's name right"),
+        (("GET", "/"), (200, b"\xff\xfe", b"{}"), "media type", "Is it dtkdns"),
+        (("GET", "/"), (200, MEDIA_TYPE, b'{"include":["\xff"]}'), "does not decode", "Is it dtkdns"),
+        (("GET", "/"), (200, MEDIA_TYPE, b'{"a":' + b"[" * 100_000), "does not decode", "Is it dtkdns"),
         (("GET", "/"), (302, b"text/plain", b""), "Status 302", "Is it dtkdns"),
         (("GET", "/records"), (503, b"text/plain", b"Wait."), "Status 503", "its log has the cause"),
         (("GET", "/records"), (200, MEDIA_TYPE, b'{"a":1}'), "does not decode", "Is it dtkdns"),
@@ -153,7 +155,7 @@ async def test_a_server_that_is_not_reached_is_named_with_what_to_try(tmp_path: 
         for url, wrong, advice in (
             ("http://127.0.0.1:1", "Connection refused", "Is dtkdns running"),
             ("http://does-not-exist.invalid:5000", "DNS lookup failed", "host-ip"),
-            (f"http://127.0.0.1:{silent.getHost().port}", "nothing within 0.5 s", "firewall"),
+            (f"http://127.0.0.1:{silent.getHost().port}", "nothing within 0.5 s", "Is it dtkdns"),
             (f"https://127.0.0.1:{silent.getHost().port}", "nothing within 0.5 s", "http or https"),
         ):
             async with life_of_a_record(url, tmp_path / "hosts") as life:
@@ -164,18 +166,6 @@ async def test_a_server_that_is_not_reached_is_named_with_what_to_try(tmp_path: 
             assert advice in fault.advice
     finally:
         await silent.stopListening()
-
-
-@ensureDeferred
-async def test_an_answer_204_has_no_body(monkeypatch: pytest.MonkeyPatch) -> None:
-    webhook = Webhook("http://127.0.0.1:1", None, 5.0, reactor)
-
-    async def call(*_arguments: object) -> Reply:
-        return Reply(204, "", b"?")
-
-    monkeypatch.setattr(Webhook, "call", call)
-    with pytest.raises(FaultError, match="has a body"):
-        await webhook.apply(create=[])
 
 
 @ensureDeferred
@@ -305,7 +295,11 @@ def test_what_nsswitch_says_about_hosts(tmp_path: Path, text: str | None, advice
 async def test_the_resolver_and_a_hosts_file_that_is_not_there(tmp_path: Path) -> None:
     assert "127.0.0.1" in await lookup.resolved("127.0.0.1")
     assert await lookup.resolved("does-not-exist.invalid") == []
-    assert lookup.in_hosts_file(tmp_path / "hosts", "foo.dtk.io") == []
+    with pytest.raises(FaultError, match="cannot be read: No such file"):
+        lookup.in_hosts_file(tmp_path / "hosts", "foo.dtk.io")
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(FaultError, match="is no file"):
+        lookup.in_hosts_file(tmp_path / "fifo", "foo.dtk.io")
 
 
 KUBECTL = """#!/bin/sh
@@ -458,6 +452,18 @@ def test_options_become_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert asked[0].credentials == ("u", "p")
     assert asked[0].kubectl_options == ("--kubeconfig=F", "--namespace=N")
     assert asked[1].credentials == ("user", "se:cret")
+    quoted = ["http://u%3A:p%40@[::1]:5000", "--domain", "DTK.io."]
+    assert CliRunner().invoke(command.smoke, quoted).exit_code == 0
+    assert (asked[2].url, asked[2].credentials, asked[2].domain) == ("http://[::1]:5000", ("u:", "p@"), "dtk.io")
+
+
+@pytest.mark.parametrize(
+    "more", [["--cluster", "a?b"], ["--domain", "a..b"], ["--timeout", "nan"], ["--timeout", "0"], ["--unknown"]]
+)
+def test_an_option_that_cannot_be_meant_ends_it_at_once(more: list[str]) -> None:
+    result = CliRunner().invoke(command.smoke, ["http://h:5000", *more])
+    assert result.exit_code == 2
+    assert isinstance(result.exception, SystemExit)
 
 
 @pytest.mark.parametrize("text", [None, b"", b"user", b"\xff:\xff"])
@@ -470,7 +476,10 @@ def test_credentials_that_cannot_be_read_end_it_at_once(tmp_path: Path, text: by
     assert "Traceback" not in result.output
 
 
-@pytest.mark.parametrize("url", ["h:5000", "ftp://h", "http://", "http://[::1"])
+@pytest.mark.parametrize(
+    "url",
+    ["h:5000", "ftp://h", "http://", "http://[::1", "http://h:5000/?x=y", "http://h/#x", "http://h:99999"],
+)
 def test_what_is_no_url_ends_it_at_once(url: str) -> None:
     result = CliRunner().invoke(command.smoke, [url])
     assert result.exit_code == 2

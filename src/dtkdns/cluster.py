@@ -5,6 +5,7 @@ A change makes a new `Cluster`; the old one stays what it was, so whoever still 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
@@ -16,6 +17,7 @@ from dtkdns.endpoint import ADDRESS_TYPES, Changes, Endpoint, Key
 Group: TypeAlias = tuple[Endpoint, ...]
 """The endpoints of one owner name, at most one of a key."""
 
+CLUSTER_NAME = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
 DEFAULT = "default"
 """The cluster whose routes are at `/`."""
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +90,6 @@ def test_each_fault_is_named_with_what_to_try(tmp_path: Path) -> None:
         assert "example.com is not among the managed domains: dtk.io" in cross
         (cross,) = crosses(smoke(at, "--hosts-file", "/dev/null", "--timeout", "0.2"))
         assert "Run this on the machine that dtkdns runs on" in cross
-        (cross,) = crosses(smoke(at, "--cluster", "No Name"))
-        assert "is the cluster's name right?" in cross
         quiet = f"http://127.0.0.1:{silent.getsockname()[1]}"
         (cross,) = crosses(smoke(at, "--timeout", "0.2", url=quiet))
         assert "nothing within 0.2 s" in cross
@@ -145,18 +146,17 @@ def remount(namespace: Namespace, mode: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_removes_its_record(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_it_removes_its_record(tmp_path: Path, number: signal.Signals, times: int) -> None:
     with desktop(tmp_path) as at:
         at.learn()
-        # The name is looked for in a file where it never comes.
-        command = [*at.namespace.prefix, *SMOKE, at.url, "--hosts-file", "/dev/null", "--json"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert next(line for line in at.service.lines() if "POST /records 204" in line)
-            assert len(at.records()) == 1
-            process.send_signal(number)
-            out, _ = process.communicate(timeout=30)
+        with waiting(at) as process:
+            for _ in range(times):
+                os.killpg(process.pid, number)
+            out, err = process.communicate(timeout=30)
         assert process.returncode == 130
+        assert err == ""
         summary = json.loads(out)
         assert (summary["ok"], summary["interrupted"]) == (False, True)
         assert at.records() == []
@@ -164,12 +164,68 @@ def test_interrupted_it_removes_its_record(tmp_path: Path, number: signal.Signal
         at.service.stop()
 
 
+@contextmanager
+def waiting(at: Desktop, *more: str) -> Iterator[subprocess.Popen[str]]:
+    """The script while it looks for its name in a file where it never comes, in a process group of its own."""
+    command = [*at.namespace.prefix, *SMOKE, at.url, "--hosts-file", "/dev/null", "--json", *more]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, start_new_session=True, **pipes) as process:
+        assert next(line for line in at.service.lines() if "POST /records 204" in line)
+        yield process
+
+
+def test_what_cannot_be_removed_is_named(tmp_path: Path) -> None:
+    with desktop(tmp_path) as at:
+        at.learn()
+        with waiting(at, "--timeout", "2") as process:
+            (record,) = at.records()
+            at.service.kill()
+            out, _ = process.communicate(timeout=60)
+        assert process.returncode == 1
+        (removal,) = [one for one in json.loads(out)["checks"] if one["check"] == "POST /records removes it"]
+        assert removal["ok"] is False
+        assert f"It is left behind: curl -X DELETE {at.url}/names/{record['dnsName']}" in removal["advice"]
+
+
+def test_a_server_that_comes_back_in_time_gets_the_removal(tmp_path: Path) -> None:
+    with desktop(tmp_path) as at:
+        at.learn()
+        with waiting(at, "--timeout", "20") as process:
+            assert len(at.records()) == 1
+            at.service.kill()
+            process.send_signal(signal.SIGTERM)
+            with at.restarted() as again:
+                out, _ = process.communicate(timeout=60)
+                assert process.returncode == 130, out
+                assert again.records() == []
+                again.service.stop()
+
+
+@pytest.mark.parametrize("redirection", ["| head -1", ">&-", ">/dev/full", "--json >/dev/full"])
+def test_when_nobody_listens_it_cleans_up_without_a_traceback(tmp_path: Path, redirection: str) -> None:
+    with desktop(tmp_path) as at:
+        at.learn()
+        done = at.namespace.run("sh", "-c", f"{' '.join(SMOKE)} {at.url} {redirection}")
+        assert done.stderr == ""
+        assert done.returncode == (0 if "head" in redirection else 1)
+        assert at.records() == []
+        at.service.stop()
+
+
+def test_by_an_ipv6_address_and_in_ascii(tmp_path: Path) -> None:
+    with desktop(tmp_path, "--domains", "dtk.io", port="tcp6:0:interface=\\:\\:1") as at:
+        url = f"http://[::1]:{at.service.port}"
+        ascii_only = ["env", "PYTHONIOENCODING=ascii", "PYTHONUTF8=0", "LC_ALL=C"]
+        done = at.namespace.run(*ascii_only, *SMOKE, url)
+        assert done.returncode == 0, done
+        assert all(line.startswith("+ ") for line in done.stdout.splitlines()), done.stdout
+        at.service.stop()
+
+
 def test_a_record_that_external_dns_removes_meanwhile_is_no_failure(tmp_path: Path) -> None:
     with desktop(tmp_path) as at:
         at.learn()
-        command = [*at.namespace.prefix, *SMOKE, at.url, "--hosts-file", "/dev/null", "--json"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert next(line for line in at.service.lines() if "POST /records 204" in line)
+        with waiting(at) as process:
             # What registry noop under policy sync does with every record that it does not want.
             at.call("POST", "/records", json.dumps({"delete": at.records()}))
             out, _ = process.communicate(timeout=30)

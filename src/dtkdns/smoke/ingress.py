@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
+import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 
 import treq
 from attrs import define, field
-from twisted.internet.utils import getProcessOutputAndValue
+from twisted.internet.threads import deferToThread
 from twisted.web.client import Agent
 
 from dtkdns.smoke.lookup import advice_for_the_resolver, resolved
 from dtkdns.smoke.report import FaultError, Report
-from dtkdns.smoke.webhook import Webhook, cause_of
+from dtkdns.smoke.webhook import Document, Webhook, cause_of
 
+KUBECTL_SECONDS = 5.0
+"""What kubectl may take beyond one request."""
 PREFIXES = ("external-dns.alpha.kubernetes.io/", "external-dns.kubernetes.io/")
 """Of annotations: the second from v0.22."""
 
@@ -43,9 +44,12 @@ class IngressLife:
         go = self.report.go
         held = deleted = False
         try:
-            created = await go([("kubectl creates an Ingress", self._create)])
-            held = created and await go(
-                [("its host resolves", self._find), ("its host answers", self._request)],
+            held = await go(
+                [
+                    ("kubectl creates an Ingress", self._create),
+                    ("its host resolves", self._find),
+                    ("its host answers", self._request),
+                ]
             )
         finally:
             if self._created:
@@ -68,30 +72,43 @@ class IngressLife:
             }
         ).encode()
 
-    async def _kubectl(self, *arguments: str, stdin: bytes = b"") -> str:
-        program = shutil.which("kubectl")
-        if program is None:
-            raise FaultError("There is no kubectl here.", "Install kubectl, or leave out --ingress.")
-        out, err, status = await getProcessOutputAndValue(
-            program,
-            [*self.kubectl_options, f"--request-timeout={self.webhook.call_seconds:.0f}s", *arguments],
-            env=os.environ,
-            stdinBytes=stdin,
-        )
-        if status:
-            said = " ".join((err or out).decode("utf-8", "replace").split())
+    async def _kubectl(self, *arguments: str, stdin: bytes = b"") -> None:
+        """Run it, in a session of its own: Ctrl-C ends this script and not it. Raises `FaultError`."""
+        seconds = self.webhook.call_seconds
+        bound = f"--request-timeout={max(1, round(seconds))}s"
+        try:
+            done = await deferToThread(
+                subprocess.run,
+                ["kubectl", *self.kubectl_options, bound, *arguments],
+                input=stdin,
+                capture_output=True,
+                start_new_session=True,
+                timeout=seconds + KUBECTL_SECONDS,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            raise FaultError("There is no kubectl here.", "Install kubectl, or leave out --ingress.") from error
+        except subprocess.TimeoutExpired as error:
+            wrong = f"kubectl does not end within {error.timeout:g} s."
+            raise FaultError(wrong, "Does the cluster's API answer (kubectl version)?") from error
+        if done.returncode:
+            said = " ".join((done.stderr or done.stdout).decode("utf-8", "replace").split())
             raise FaultError(f"kubectl says: {said}", "Give --kubeconfig FILE of the cluster, and --namespace.")
-        return " ".join(out.decode("utf-8", "replace").split())
 
     async def _create(self) -> str:
+        self._created = True
         try:
             await self._kubectl("create", "-f", "-", stdin=self._manifest())
         except FaultError:
             with suppress(FaultError):
-                await self._delete()
+                await self._kubectl(*self._deletion)
+                self._created = False
             raise
-        self._created = True
         return self.host
+
+    @property
+    def _deletion(self) -> tuple[str, ...]:
+        return "delete", "ingress", self._name, "--ignore-not-found", "--wait=false"
 
     async def _find(self) -> str:
         begun = time.monotonic()
@@ -130,7 +147,14 @@ class IngressLife:
         return f"{url} says {response.code}"
 
     async def _delete(self) -> str:
-        await self._kubectl("delete", "ingress", self._name, "--ignore-not-found")
+        async def delete() -> None:
+            await self._kubectl(*self._deletion)
+
+        try:
+            await self.report.again(delete)
+        except FaultError as fault:
+            self.report.left_behind = True
+            raise FaultError(fault.wrong, f"It is left behind: kubectl delete ingress {self._name}") from fault
         return ""
 
     async def _miss(self) -> str:
@@ -149,13 +173,24 @@ class IngressLife:
         await self.report.until(look, late)
         return f"after {time.monotonic() - begun:.1f} s"
 
-    async def _stored(self) -> list[dict[str, object]]:
+    async def _stored(self) -> list[Document]:
         """Its records, those that only tell the owner among them."""
         return [one for one in await self.webhook.records() if self._name in str(one.get("dnsName"))]
 
     async def _forget(self) -> str:
         """Remove what external-dns has left behind (policy `upsert-only`)."""
-        left = await self._stored()
-        if left:
-            await self.webhook.apply(delete=left)
+        left: list[Document] = []
+
+        async def forget() -> None:
+            left[:] = await self._stored()
+            if left:
+                await self.webhook.apply(delete=left)
+
+        try:
+            await self.report.again(forget)
+        except FaultError as fault:
+            self.report.left_behind = True
+            raise FaultError(
+                fault.wrong, f"It may be left behind: curl -X DELETE {self.webhook.url}/names/{self.host}"
+            ) from fault
         return f"{len(left)} records removed" if left else ""

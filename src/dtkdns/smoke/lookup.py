@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import re
 import socket
+import stat
 from pathlib import Path
 
+from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
 from dtkdns.hosts.text import names_of
+from dtkdns.smoke.report import FaultError
 
+LOOKUP_SECONDS = 5.0
+"""How long one look may take: a nameserver that does not answer takes longer."""
 NSSWITCH = Path("/etc/nsswitch.conf")
 
 
 def in_hosts_file(path: Path, name: str) -> list[str]:
-    """The addresses that the lines of the file give the name; none where the file cannot be read."""
+    """The addresses that the lines of the file give the name. Raises `FaultError` when it cannot be read."""
+    advice = "Give the --hosts-file that dtkdns keeps."
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):
+            raise FaultError(f"{path} is no file.", advice)
         return sorted(names_of(path.read_bytes()).get(name, ()))
-    except OSError:
-        return []
+    except OSError as error:
+        raise FaultError(
+            f"{path} cannot be read: {error.strerror}.", "Give the --hosts-file that dtkdns keeps."
+        ) from error
 
 
 async def resolved(name: str) -> list[str]:
     """The addresses that getaddrinfo(3) gives."""
-    return await deferToThread(_getaddrinfo, name)
+    looked_up = deferToThread(_getaddrinfo, name)
+    looked_up.addTimeout(LOOKUP_SECONDS, reactor, onTimeoutCancel=lambda _late, _seconds: [])
+    return await looked_up
 
 
 def _getaddrinfo(name: str) -> list[str]:

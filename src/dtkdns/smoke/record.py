@@ -11,6 +11,7 @@ from dtkdns.smoke.lookup import advice_for_the_resolver, in_hosts_file, resolved
 from dtkdns.smoke.report import FaultError, NothingToSayError, Report
 from dtkdns.smoke.webhook import JSON, Document, Webhook, decoded, require
 
+REMOVED = "removed by external-dns (registry noop)"
 TARGET = "192.0.2.1"
 """An address of no machine (RFC 5737); shown only where no cluster address is known."""
 
@@ -25,7 +26,7 @@ class RecordLife:
     label: str
     """The first label of the name."""
     domain: str = ""
-    _expected: str = TARGET
+    _expected: tuple[str, ...] = (TARGET,)
     _created: bool = field(default=False, init=False)
 
     @property
@@ -98,7 +99,7 @@ class RecordLife:
         reply = await self.webhook.call("GET", "/clusterip")
         require(reply, 200, JSON)
         address = decoded(reply, str)
-        self._expected = address or TARGET
+        self._expected = (address, TARGET) if address else (TARGET,)
         return address or "none is known: the records' own targets are shown"
 
     async def _adjust(self) -> str:
@@ -111,6 +112,13 @@ class RecordLife:
     async def _create(self) -> str:
         self._created = True
         await self.webhook.apply(create=[self._document])
+        if await self._stored() is None:
+            # external-dns may just have had a pass; not twice in the same moment.
+            await self.webhook.apply(create=[self._document])
+            if await self._stored() is None:
+                raise FaultError(
+                    "It is accepted and is not there.", "dtkdns' log says what became of it: report it."
+                )
         return self.name
 
     async def _stored(self) -> Document | None:
@@ -126,17 +134,26 @@ class RecordLife:
     async def _still_stored(self) -> Document:
         found = await self._stored()
         if found is None:
-            raise NothingToSayError("removed by external-dns (registry noop)")
+            raise NothingToSayError(REMOVED)
         return found
 
     async def _find_in_hosts_file(self) -> str:
         async def look() -> str | None:
             found = in_hosts_file(self.hosts_file, self.name)
-            if not found:
-                await self._still_stored()
-            return ", ".join(found) or None
+            if set(found) & set(self._expected):
+                self._expected = tuple(found)
+                return ", ".join(found)
+            await self._still_stored()
+            return None
 
         async def late() -> FaultError:
+            found = in_hosts_file(self.hosts_file, self.name)
+            if found:
+                wanted = " or ".join(self._expected)
+                return FaultError(
+                    f"{self.hosts_file} says {', '.join(found)} for {self.name} instead of {wanted}.",
+                    "dtkdns' log says where a name leads, and why.",
+                )
             return FaultError(
                 f"{self.hosts_file} has no line for {self.name}.",
                 "Run this on the machine that dtkdns runs on; there its log says why a name is not shown.",
@@ -147,7 +164,7 @@ class RecordLife:
     async def _find_resolved(self) -> str:
         async def look() -> str | None:
             found = await resolved(self.name)
-            if self._expected in found:
+            if set(self._expected) <= set(found):
                 return ", ".join(found)
             await self._still_stored()
             return None
@@ -156,7 +173,7 @@ class RecordLife:
             found = await resolved(self.name)
             if found:
                 return FaultError(
-                    f"{self.name} leads to {', '.join(found)} instead of {self._expected}.",
+                    f"{self.name} leads to {', '.join(found)} instead of {', '.join(self._expected)}.",
                     "Something else answers for this domain first. " + advice_for_the_resolver(),
                 )
             return FaultError(f"{self.name} does not resolve.", advice_for_the_resolver())
@@ -164,8 +181,16 @@ class RecordLife:
         return await self.report.until(look, late)
 
     async def _delete(self) -> str:
-        await self.webhook.apply(delete=[self._document])
-        self._created = False
+        async def apply() -> None:
+            await self.webhook.apply(delete=[self._document])
+
+        try:
+            await self.report.again(apply)
+        except FaultError as fault:
+            self.report.left_behind = True
+            raise FaultError(
+                fault.wrong, f"It is left behind: curl -X DELETE {self.webhook.url}/names/{self.name}"
+            ) from fault
         return ""
 
     async def _miss_stored(self) -> str:
@@ -184,7 +209,7 @@ class RecordLife:
 
     async def _miss_resolved(self) -> str:
         async def look() -> str | None:
-            return None if self._expected in await resolved(self.name) else ""
+            return None if set(self._expected) & set(await resolved(self.name)) else ""
 
         async def late() -> FaultError:
             advice = "Does nscd or another cache stand between (sudo nscd -i hosts)?"

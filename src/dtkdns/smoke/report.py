@@ -14,6 +14,10 @@ T = TypeVar("T")
 LOOK_SECONDS = 0.05
 """How often it is looked whether something has come about."""
 
+REMOVE_SECONDS = 15.0
+"""How long it is tried to remove what was created."""
+AGAIN_SECONDS = 0.5
+
 NOT_TRIED = "not tried"
 
 Step = tuple[str, Callable[[], Awaitable[str]]]
@@ -53,6 +57,10 @@ class Summary(msgspec.Struct, frozen=True):
     checks: list[Check]
 
 
+def _nobody(_check: Check) -> None:
+    pass
+
+
 class Report:
     """Goes through checks, and tells each one when it is done."""
 
@@ -64,6 +72,10 @@ class Report:
         self.checks: list[Check] = []
         self.interrupted = False
         """Whether the person wants to end it: what was created is removed, and nothing else is begun."""
+        self.left_behind = False
+        """Whether something that was created could not be removed."""
+        self.deaf = False
+        """Whether what is told can no longer be heard."""
 
     @property
     def held(self) -> bool:
@@ -89,6 +101,12 @@ class Report:
                 ok, detail, advice = False, fault.wrong, fault.advice
             except NothingToSayError as nothing:
                 ok, detail = None, str(nothing)
+            except Exception as error:
+                ok, detail, advice = (
+                    False,
+                    f"{type(error).__name__}: {error}",
+                    "A fault of this script: report it.",
+                )
             held = ok is not False
             self._add(Check(what, ok, round((self._clock.seconds() - begun) * 1000), detail, advice))
         return held and not self.interrupted
@@ -106,6 +124,23 @@ class Report:
                 raise await late()
             await deferLater(self._clock, LOOK_SECONDS)
 
+    async def again(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do this until it succeeds, or time is up; raises the last `FaultError`."""
+        end = self._clock.seconds() + min(self.seconds, REMOVE_SECONDS)
+        while True:
+            try:
+                await work()
+            except FaultError:
+                if self._clock.seconds() > end:
+                    raise
+                await deferLater(self._clock, AGAIN_SECONDS)
+            else:
+                return
+
     def _add(self, check: Check) -> None:
         self.checks.append(check)
-        self._tell(check)
+        try:
+            self._tell(check)
+        except (OSError, ValueError, AttributeError):  # nobody listens any more: go on, and clean up
+            self.deaf = True
+            self._tell = _nobody

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 import treq
 from attrs import define, field, frozen
+from hyperlink import EncodedURL
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError
 from twisted.internet.defer import TimeoutError as LateError
@@ -24,6 +25,13 @@ Document = dict[str, Any]
 JSON = b"application/json"
 CALL_SECONDS = 15.0
 """How long external-dns waits for an answer (from v0.21, `provider/webhook/webhook.go`)."""
+
+
+class _Uri(EncodedURL):
+    """A URL that is sent as it is: hyperlink encodes IPv6 addresses as names (python-hyper/hyperlink#68)."""
+
+    def to_uri(self) -> Self:
+        return self
 
 
 @frozen
@@ -69,7 +77,7 @@ class Webhook:
         try:
             response = await self._client.request(
                 method,
-                self.url + path or "/",
+                _Uri.from_text(self.url + path),
                 headers=headers,
                 data=data,
                 auth=self.credentials,
@@ -77,10 +85,10 @@ class Webhook:
                 timeout=self.call_seconds,
             )
             content = await treq.content(response).addTimeout(self.call_seconds, self.reactor)
+            media_type = response.headers.getRawHeaders(b"Content-Type", [b""])[0].decode("latin-1")
         except Exception as error:
             raise self._unreachable(error) from error
-        media_types = response.headers.getRawHeaders("Content-Type", [""])
-        return Reply(response.code, media_types[0], content)
+        return Reply(response.code, media_type, content)
 
     async def records(self) -> list[Document]:
         """What `GET /records` gives. Raises `FaultError`."""
@@ -92,8 +100,6 @@ class Webhook:
         """One `POST /records`. Raises `FaultError`."""
         reply = await self.call("POST", "/records", lists)
         require(reply, 204)
-        if reply.body:
-            raise FaultError("The answer 204 has a body.", "Is a proxy between here and dtkdns?")
 
     def _unreachable(self, error: Exception) -> FaultError:
         error = cause_of(error)
@@ -101,7 +107,8 @@ class Webhook:
         advice = "Is it dtkdns that listens there, and http or https as it was started?"
         if isinstance(error, CancelledError | ConnectingCancelledError | ConnectTimeoutError | LateError):
             wrong = f"nothing within {self.call_seconds:g} s"
-            advice = "Does the firewall of that machine let the port through? " + advice
+            if not isinstance(error, CancelledError):
+                advice = "Does the firewall of that machine let the port through? " + advice
         elif isinstance(error, DNSLookupError):
             advice = "Give the address of the desktop, the host-ip of DTK's config.yaml."
         elif isinstance(error, ConnectError):
@@ -127,7 +134,7 @@ def require(reply: Reply, status: int, media_type: bytes = MEDIA_TYPE) -> None:
     """
     if reply.status != status:
         advice = {
-            401: "Give --credentials FILE with the line user:secret that dtkdns was given.",
+            401: "Give --credentials FILE with a line user:secret.",
             403: "dtkdns refuses calls from here: run this on its own machine, or allow this network.",
             404: "Is it dtkdns that listens there, and is the cluster's name right?",
             503: "dtkdns will try again by itself; its log has the cause.",
@@ -144,5 +151,5 @@ def decoded(reply: Reply, kind: type[T]) -> T:
     """The answer's JSON; raises `FaultError`."""
     try:
         return msgspec.json.decode(reply.body, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FaultError(f"The body does not decode: {error}.", "Is it dtkdns that listens there?") from error

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from klein import Klein
 
-from dtkdns.cluster import DEFAULT
+from dtkdns.cluster import CLUSTER_NAME, DEFAULT
 from dtkdns.provider import NotFoundError
 from dtkdns.web import gate
 from dtkdns.web.channel import WebhookRequest
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
-
-_CLUSTER = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
 
 
 def on_every_cluster(app: Klein, path: str, method: str, *, at_root: bool = True) -> Callable[[Handler], Handler]:
@@ -27,7 +24,7 @@ def on_every_cluster(app: Klein, path: str, method: str, *, at_root: bool = True
     def add(handler: Handler) -> Handler:
         def admitted(request: WebhookRequest, cluster: str = DEFAULT, **parts: str) -> Any:
             gate.refuse_foreign_origin(request)
-            if _CLUSTER.fullmatch(cluster) is None:
+            if CLUSTER_NAME.fullmatch(cluster) is None:
                 raise NotFoundError("A cluster's name is 1 to 63 of a-z, 0-9 and hyphen.")
             return handler(request, cluster, **parts)
 

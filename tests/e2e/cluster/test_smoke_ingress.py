@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -100,11 +101,11 @@ def test_interrupted_it_deletes_its_ingress(tmp_path: Path, namespaced: Namespac
     with desktop(tmp_path) as at:
         at.learn()
         full = [*at.namespace.prefix, *command(at, namespaced, 80)]
-        with subprocess.Popen(full, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(full, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
             assert process.stdout is not None
             assert next(line for line in process.stdout if "kubectl creates an Ingress" in line)
             assert len(namespaced.names("Ingress")) == 1
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)
             rest = process.stdout.read()
         assert process.returncode == 130
         assert "✓ kubectl deletes the Ingress" in rest
