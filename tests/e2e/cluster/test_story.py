@@ -54,7 +54,12 @@ def test_an_ingress_resolves_until_it_is_deleted_or_forgotten(
             if policy == "sync":
                 wait_for_change(at.service, lambda: not at.names)
             else:
-                see_quiet_passes(at.service, number=2 if loop == EVERY_SECOND else 1)
+                if loop == ON_EVENTS:
+                    # That this pass does nothing is known when the next one begins, for which it takes an event.
+                    assert next(calls(at.service)) == ("records", 200)
+                    assert next(calls(at.service)) == ("adjust", 200)
+                    namespaced.apply(ingress("other", "other.example.com", target="other.example.com"))
+                see_quiet_passes(at.service, number=2 if loop == EVERY_SECOND else 0)
                 assert at.resolves("foo.dtk.io") == "127.0.0.1"
                 assert at.call("DELETE", "/names/foo.dtk.io")[0] == 200
             assert at.resolves("foo.dtk.io") is None
