@@ -23,6 +23,10 @@ PREFIXES = ("external-dns.alpha.kubernetes.io/", "external-dns.kubernetes.io/")
 """Of annotations: the second from v0.22."""
 
 
+class _KubectlError(FaultError):
+    """kubectl has refused."""
+
+
 @define
 class IngressLife:
     """An Ingress with a host that nobody has, created, called, and deleted."""
@@ -87,22 +91,22 @@ class IngressLife:
                 check=False,
             )
         except FileNotFoundError as error:
-            raise FaultError("There is no kubectl here.", "Install kubectl, or leave out --ingress.") from error
+            raise _KubectlError("There is no kubectl here.", "Install kubectl, or leave out --ingress.") from error
         except subprocess.TimeoutExpired as error:
             wrong = f"kubectl does not end within {error.timeout:g} s."
             raise FaultError(wrong, "Does the cluster's API answer (kubectl version)?") from error
         if done.returncode:
             said = " ".join((done.stderr or done.stdout).decode("utf-8", "replace").split())
-            raise FaultError(f"kubectl says: {said}", "Give --kubeconfig FILE of the cluster, and --namespace.")
+            raise _KubectlError(f"kubectl says: {said}", "Give --kubeconfig FILE of the cluster, and --namespace.")
 
     async def _create(self) -> str:
         self._created = True
         try:
             await self._kubectl("create", "-f", "-", stdin=self._manifest())
-        except FaultError:
-            with suppress(FaultError):
+        except _KubectlError:
+            self._created = False
+            with suppress(FaultError):  # its request may have been late
                 await self._kubectl(*self._deletion)
-                self._created = False
             raise
         return self.host
 
