@@ -13,6 +13,9 @@ import treq
 from attrs import frozen
 from twisted.internet.threads import deferToThread
 
+from dtkdns.hosts.inplace import Journal
+from dtkdns.hosts.kernel import Kernel
+from dtkdns.hosts.replace import HostsFile
 from dtkdns.service import WebhookService
 from dtkdns.tap import Options, makeService
 from dtkdns.wire import MEDIA_TYPE
@@ -80,6 +83,12 @@ class Running:
 
 def endpoint(name: str, *targets: str, kind: str = "A", **more: Any) -> dict[str, Any]:
     return {"dnsName": name, "targets": list(targets), "recordType": kind, **more}
+
+
+def hosts_file(path: Path, kernel: Kernel | None = None) -> HostsFile:
+    """A hosts file whose journal lies beside it."""
+    kernel = kernel or Kernel()
+    return HostsFile(str(path), Journal(str(path.parent / "journal"), kernel), kernel)
 
 
 @asynccontextmanager

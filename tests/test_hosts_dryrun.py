@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from dtkdns.hosts.dryrun import DryRunHostsFile
-from dtkdns.hosts.replace import HostsFileError
+from dtkdns.hosts.faults import HostsFileError
+from dtkdns.hosts.kernel import Kernel
 from dtkdns.reports import MANY
+from kernels import StillKernel
 
 
 @pytest.fixture
@@ -54,7 +56,10 @@ def test_many_lines_are_cut_short_with_their_number(path: Path, log_lines: list[
     assert log_lines[-1] == "Would write 5 lines more."
 
 
-def test_an_absent_file_is_not_made(path: Path, log_lines: list[str]) -> None:
+def test_an_absent_file_is_not_made(path: Path, log_lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    still = StillKernel()
+    monkeypatch.setattr(Kernel, "now", lambda _kernel: still.now())
+    monkeypatch.setattr(Kernel, "pause", lambda _kernel, seconds: still.pause(seconds))
     path.unlink()
     DryRunHostsFile(str(path)).edit(lambda text: text + b"10.0.0.1 foo.dtk.io\n")
     assert log_lines == ["Would write: + 10.0.0.1 foo.dtk.io"]

@@ -14,8 +14,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock, deferLater
 
 from dtkdns.hosts import watch as watch_module
-from dtkdns.hosts.replace import HostsFile
 from dtkdns.hosts.watch import POLL_SECONDS, SETTLE_SECONDS, HostsWatch
+from running import hosts_file
 
 
 class NoticingClock(Clock):
@@ -40,7 +40,7 @@ class Watched:
         self.path.write_bytes(b"127.0.0.1 localhost\n")
         self.clock = NoticingClock()
         self.changes = 0
-        self.watch = HostsWatch(HostsFile(str(self.path)), self._changed, self.clock)
+        self.watch = HostsWatch(hosts_file(self.path), self._changed, self.clock)
 
     def _changed(self) -> None:
         self.changes += 1
@@ -150,7 +150,7 @@ async def test_the_file_behind_a_link_is_watched(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     watched = Watched(tmp_path / "real")
     (tmp_path / "hosts").symlink_to("real/hosts")
-    watch = HostsWatch(HostsFile(str(tmp_path / "hosts")), watched._changed, watched.clock)
+    watch = HostsWatch(hosts_file(tmp_path / "hosts"), watched._changed, watched.clock)
     watch.start()
     await watched.noticed(watched.append)
     assert watched.changes == 1
@@ -174,7 +174,7 @@ async def test_the_file_is_looked_at_now_and_then_whatever_inotify_says(watched:
 @ensureDeferred
 async def test_without_its_directory_the_file_is_still_polled(tmp_path: Path) -> None:
     watched = Watched(tmp_path)
-    watch = HostsWatch(HostsFile(str(tmp_path / "gone/hosts")), watched._changed, watched.clock)
+    watch = HostsWatch(hosts_file(tmp_path / "gone/hosts"), watched._changed, watched.clock)
     watch.start()
     watched.clock.advance(POLL_SECONDS)
     assert watched.changes == 1

@@ -10,13 +10,19 @@ from typing import Any
 
 import pytest
 from pytest_twisted import ensureDeferred
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
-from dtkdns.hosts.replace import HostsFile, HostsFileError
+from dtkdns.hosts.entries import Entries, make_entry
+from dtkdns.hosts.faults import HostsFileError
+from dtkdns.hosts.kernel import Lease
+from dtkdns.hosts.text import splice
+from dtkdns.hosts.versions import REMEMBERED
 from dtkdns.hosts.writer import FIRST_PAUSE, LONGEST_PAUSE, HostsBlock, HostsWriter
 from dtkdns.projection import Projection, Shown
+from kernels import StillKernel, append
+from running import hosts_file
 
 LOCALHOST = b"127.0.0.1 localhost\n"
 
@@ -61,7 +67,8 @@ class Parts:
         self.clock = Clock()
         self.clock.advance(1000)
         self.worker = PatientWorker()
-        file = HostsFile(str(self.path))
+        self.kernel = StillKernel()
+        file = hosts_file(self.path, self.kernel)
         self.writer = HostsWriter(HostsBlock(file, "0123abcd"), file, self.worker, self.clock)  # type: ignore[arg-type]
         self.projection = Projection()
 
@@ -88,8 +95,11 @@ class Parts:
         return [line.partition(" #")[0] for line in lines if not line.startswith("#")]
 
     def append(self, line: str) -> None:
-        with self.path.open("a") as file:
-            file.write(line)
+        append(self.path, line.encode())
+
+    def later(self) -> None:
+        """Let so much time pass that what others delete stays deleted."""
+        self.kernel.pause(2 * REMEMBERED)
 
 
 class Disk:
@@ -305,10 +315,31 @@ def test_a_change_by_others_is_mended(parts: Parts) -> None:
 
 def test_a_file_that_was_removed_comes_back(parts: Parts) -> None:
     parts.shown_now(shown("foo.dtk.io"))
+    parts.later()
     parts.path.unlink()
     parts.writer.check()
     parts.worker.step()
     assert parts.lines() == ["10.0.0.1 foo.dtk.io"]
+
+
+def test_lines_of_others_that_are_gone_a_moment_after_a_write_come_back(parts: Parts) -> None:
+    parts.shown_now(shown("foo.dtk.io"))
+    parts.path.unlink()
+    parts.writer.check()
+    parts.worker.step()
+    assert parts.lines() == ["127.0.0.1 localhost", "10.0.0.1 foo.dtk.io"]
+
+
+def test_while_others_interfere_the_file_is_written_again_until_their_lines_are_in_it(parts: Parts) -> None:
+    theirs = [f"192.0.2.1 n{number}" for number in range(7)]
+    coming = iter(theirs)
+    parts.kernel.before("exchange", lambda: parts.append(next(coming) + "\n"), times=len(theirs))
+    parts.show(shown("foo.dtk.io"))
+    parts.worker.step()
+    assert len(parts.worker.waiting) == 1
+    parts.worker.steps()
+    assert sorted(parts.lines()) == sorted(["127.0.0.1 localhost", "10.0.0.1 foo.dtk.io", *theirs])
+    assert parts.worker.ran == 2
 
 
 def test_a_file_that_is_as_we_left_it_is_not_looked_into(parts: Parts) -> None:
@@ -327,7 +358,7 @@ def test_a_check_during_a_write_adds_none(parts: Parts) -> None:
 def test_a_check_before_anything_was_shown_leaves_the_block_of_the_last_run(parts: Parts) -> None:
     parts.shown_now(shown("foo.dtk.io"))
     text = parts.path.read_bytes()
-    file = HostsFile(str(parts.path))
+    file = hosts_file(parts.path)
     worker = PatientWorker()
     HostsWriter(HostsBlock(file, "0123abcd"), file, worker, parts.clock).check()  # type: ignore[arg-type]
     worker.steps()
@@ -347,6 +378,7 @@ def test_a_conflict_is_said_once_and_so_is_its_end(parts: Parts, log_lines: list
         " Remove it to see the cluster's."
     ]
     assert parts.lines()[1:] == ["192.0.2.1 foo.dtk.io", "10.0.0.1 bar.dtk.io"]
+    parts.later()
     parts.path.write_bytes(LOCALHOST)
     parts.writer.check()
     parts.worker.step()
@@ -374,6 +406,32 @@ def test_writing_in_place_is_announced_once(parts: Parts, log_lines: list[str]) 
     way = "in place (because the file has 2 hard links)"
     assert log_lines == [f"{parts.path} is written {way}."]
     assert parts.writer.status.way == way
+
+
+def test_what_the_system_cannot_do_is_said_once(parts: Parts, log_lines: list[str]) -> None:
+    parts.kernel.instead("lease", lambda _handle, _kind: Lease.NONE)
+    parts.shown_now(shown("foo.dtk.io"))
+    parts.shown_now(shown("bar.dtk.io"))
+    no_leases = "there are no leases for it, so it is read twice, 0.1 s apart, to see that nobody is writing it"
+    assert log_lines == [f"{parts.path}: {no_leases}."]
+    parts.kernel.instead("exchange", lambda _one, _other: False)
+    parts.kernel.fail("link", errno.EPERM)
+    parts.shown_now("foo.dtk.io")
+    parts.shown_now("bar.dtk.io")
+    no_exchange = "its file system cannot exchange two files, so a change by others in the same moment may be lost"
+    assert log_lines[1:] == [f"{parts.path}: {no_exchange}."]
+    assert parts.path.read_bytes() == LOCALHOST
+
+
+def test_a_block_of_another_dtkdns_is_taken_over_with_a_warning(parts: Parts, log_lines: list[str]) -> None:
+    entries = Entries([make_entry("old.dtk.io", ("10.0.0.9",), "", "ingress/a/b")])
+    parts.path.write_bytes(splice(LOCALHOST, entries, "fedcba98").text)
+    parts.shown_now(shown("foo.dtk.io"))
+    parts.shown_now(shown("bar.dtk.io"))
+    assert log_lines == [
+        f"The block in {parts.path} was that of another dtkdns (state fedcba98), which does not run: taken over."
+    ]
+    assert parts.lines() == ["127.0.0.1 localhost", "10.0.0.1 bar.dtk.io", "10.0.0.1 foo.dtk.io"]
 
 
 # Held
@@ -422,6 +480,17 @@ async def test_a_stop_waits_for_the_write_that_callers_share_behind_it(parts: Pa
     parts.worker.step()
     await stopped
     await shared
+
+
+@ensureDeferred
+async def test_a_stop_that_is_given_up_lets_the_write_end_all_the_same(parts: Parts) -> None:
+    done = parts.show(shown("foo.dtk.io"))
+    stopped = Deferred.fromCoroutine(parts.writer.stop())
+    stopped.addErrback(lambda failure: failure.trap(CancelledError) and None)
+    stopped.cancel()
+    parts.worker.step()
+    await done
+    assert parts.lines()[1:] == ["10.0.0.1 foo.dtk.io"]
 
 
 @ensureDeferred

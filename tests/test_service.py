@@ -17,9 +17,11 @@ from twisted.web.client import HTTPConnectionPool
 
 from dtkdns import service as service_module
 from dtkdns.hosts import replace
+from dtkdns.hosts.inplace import Journal, Overwriting
+from dtkdns.hosts.kernel import Kernel
 from dtkdns.service import StartError
 from dtkdns.state import StateError
-from running import HOSTS, WEBHOOK, endpoint, make_service, running
+from running import HOSTS, WEBHOOK, Running, endpoint, make_service, running
 
 FOO = endpoint("foo.dtk.io", "10.32.0.45", labels={"resource": "ingress/default/test"})
 LINE = b"10.32.0.45 foo.dtk.io # ingress/default/test\n"
@@ -30,9 +32,11 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Event:
     slow = Event()
     edit = replace.HostsFile.edit
 
-    def wait_and_edit(self: replace.HostsFile, transform: replace.Transform) -> replace.Edited:
+    def wait_and_edit(
+        self: replace.HostsFile, transform: replace.Transform, foreign: replace.Foreign
+    ) -> replace.Edited:
         slow.wait()
-        return edit(self, transform)
+        return edit(self, transform, foreign)
 
     monkeypatch.setattr(replace.HostsFile, "edit", wait_and_edit)
     return slow
@@ -103,7 +107,7 @@ async def test_a_hosts_file_that_cannot_be_written_is_a_503_and_mends_itself(
 
     async with running(tmp_path) as service:
         with monkeypatch.context() as patch:
-            patch.setattr(replace, "_rename", read_only)
+            patch.setattr(Kernel, "write", read_only)
             reply = await service.change(create=[FOO])
             assert reply.status == 503
             assert "read-only" in reply.text
@@ -245,11 +249,49 @@ async def test_damage_is_remembered_over_a_restart_until_records_have_come(tmp_p
 
 
 @ensureDeferred
-async def test_leftovers_of_a_crash_are_removed_at_start(tmp_path: Path) -> None:
-    leftover = tmp_path / ".hosts.dtkdns-0123abcd"
+async def test_what_a_crash_left_is_removed_at_start_with_a_warning(tmp_path: Path, log_lines: list[str]) -> None:
+    leftover = tmp_path / ".hosts.dtkdns-new-0123abcd"
     leftover.write_bytes(b"half")
     async with running(tmp_path):
         assert not leftover.exists()
+    assert f"Removed {leftover}, which an interruption left behind." in log_lines
+
+
+@ensureDeferred
+async def test_a_write_in_place_that_a_kill_has_cut_is_finished_at_start(
+    tmp_path: Path, log_lines: list[str]
+) -> None:
+    path = tmp_path / "hosts"
+    os.makedirs(tmp_path / "state")
+    Journal(str(tmp_path / "state/hosts.journal")).begin(Overwriting(str(path), 0, HOSTS, b"# new\n" + HOSTS))
+    path.write_bytes(b"# new" + HOSTS[5:])
+    async with running(tmp_path) as service:
+        assert service.hosts == b"# new\n" + HOSTS
+    assert f"Finished writing {path}, which was interrupted." in log_lines
+
+
+@ensureDeferred
+async def test_what_cannot_be_recovered_at_start_is_tried_again_with_the_next_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
+) -> None:
+    def read_only(*_args: object) -> None:
+        raise OSError(30, os.strerror(30))
+
+    leftover = tmp_path / ".hosts.dtkdns-new-0123abcd"
+    leftover.write_bytes(b"half")
+    with monkeypatch.context() as patch:
+        patch.setattr(Kernel, "unlink", read_only)
+        service = make_service(tmp_path, ())
+        (tmp_path / "hosts").write_bytes(HOSTS)
+        service.privilegedStartService()
+    try:
+        assert any(line.endswith("It is tried again with the next write.") for line in log_lines)
+        assert leftover.exists()
+        service.startService()
+        assert (await Running(service, tmp_path).change(create=[FOO])).status == 204
+        assert not leftover.exists()
+    finally:
+        await service.stopService()
 
 
 @ensureDeferred

@@ -15,6 +15,8 @@ from twisted.python.failure import Failure
 from dtkdns.access import peer_address
 from dtkdns.cluster import DEFAULT
 from dtkdns.garbage import uncollected
+from dtkdns.hosts.claim import ClaimError, HostsClaim
+from dtkdns.hosts.faults import HostsFileError
 from dtkdns.hosts.replace import HostsFile
 from dtkdns.hosts.watch import HostsWatch
 from dtkdns.hosts.writer import HostsWriter
@@ -51,6 +53,7 @@ class WebhookService(Service):
         option_addresses: tuple[str, ...],
         state: StateDirectory | None,
         hosts_file: HostsFile,
+        claim: HostsClaim,
         writer: HostsWriter,
         watch: HostsWatch,
         workers: tuple[Worker, ...],
@@ -65,6 +68,7 @@ class WebhookService(Service):
         self._option_addresses = option_addresses
         self._state = state
         self._hosts_file = hosts_file
+        self._claim = claim
         self._writer = writer
         self._watch = watch
         self._workers = workers
@@ -75,15 +79,16 @@ class WebhookService(Service):
     def privilegedStartService(self) -> None:  # noqa: N802
         """Take the state, load it, and only then listen.
 
-        Raises `StateError`, `StoreTooNewError` and `StartError`, which twistd hands to whoever started a daemon;
-        in the foreground, where it would print a traceback, `SystemExit` with the same sentence.
+        Raises `StateError`, `ClaimError`, `StoreTooNewError` and `StartError`, which twistd hands to whoever
+        started a daemon; in the foreground, where it would print a traceback, `SystemExit` with the same sentence.
         """
         try:
             self._start()
-        except (StateError, StoreTooNewError, StartError) as error:
+        except (StateError, ClaimError, StoreTooNewError, StartError) as error:
             Deferred.fromCoroutine(self._provider.close())
             for worker in self._workers:
                 worker.stop()
+            self._claim.release()
             if self._foreground:
                 raise SystemExit(f"dtkdns: {error}") from error
             raise
@@ -91,8 +96,8 @@ class WebhookService(Service):
     def _start(self) -> None:
         if self._state is not None:
             self._state.take()
-            for path in self._hosts_file.remove_leftovers():
-                self._log.info("Removed {path}, which a crash left behind.", path=path)
+            self._claim.take()
+            self._recover()
         for worker in self._workers:
             worker.start()
         settings, faults = self._posted.load(self._option_domains, self._option_addresses)
@@ -102,6 +107,13 @@ class WebhookService(Service):
             self._provider.load(settings)
         self._listen()
         self._announce(settings.domains(DEFAULT))
+
+    def _recover(self) -> None:
+        try:
+            for sentence in self._hosts_file.recover():
+                self._log.warn("{sentence}", sentence=sentence)
+        except HostsFileError as error:
+            self._log.error("{error} It is tried again with the next write.", error=str(error))
 
     def startService(self) -> None:  # noqa: N802
         """Watch the hosts file for changes by others."""
@@ -128,6 +140,7 @@ class WebhookService(Service):
             worker.stop()
         await deferLater(self._reactor, 0)
         if self._state is not None:
+            self._claim.release()
             self._state.release()
         self._log.info("Stopped.")
 

@@ -38,6 +38,11 @@ class StateDirectory:
         return os.path.join(self.path, "posted.json")
 
     @property
+    def journal(self) -> str:
+        """What is about to be written in place into the hosts file."""
+        return os.path.join(self.path, "hosts.journal")
+
+    @property
     def identity(self) -> str:
         """Eight hexadecimal digits by which a hosts file's block names the state it belongs to."""
         return sha256(os.fsencode(os.path.realpath(self.path))).hexdigest()[:8]

@@ -120,14 +120,13 @@ class SQLiteStore:
         self._prepare()
         try:
             try:
-                loaded, self._rows = self._open_checked(damage)
+                loaded, sentences = self._load_checked(damage)
             except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 if _may_mend(error):
                     raise
                 self.close()
                 damage.append(f"{self.path} is damaged ({error}) and was put aside as {self._put_aside()}.")
-                loaded, self._rows = self._open_checked(damage)
-            sentences = _remember(self._connected(), [*damage, *loaded.damage])
+                loaded, sentences = self._load_checked(damage)
         except StoreTooNewError:
             self.close()
             raise
@@ -135,6 +134,11 @@ class SQLiteStore:
             self.close()
             raise StoreError(f"The records in {self.path} cannot be read: {error}.") from error
         return Loaded(loaded.clusters, sentences)
+
+    def _load_checked(self, damage: list[str]) -> tuple[Loaded, tuple[str, ...]]:
+        """What is stored, and every sentence about damage, of earlier starts too."""
+        loaded, self._rows = self._open_checked(damage)
+        return loaded, _remember(self._connected(), [*damage, *loaded.damage])
 
     def commit(self, cluster: Cluster, delta: Delta) -> None:
         connection = self._connected()

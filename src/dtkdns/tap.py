@@ -13,7 +13,9 @@ from twisted.internet import reactor as installed_reactor
 from twisted.internet.endpoints import serverFromString
 from twisted.python import usage
 
+from dtkdns.hosts.claim import ClaimError, HostsClaim
 from dtkdns.hosts.dryrun import DryRunHostsFile
+from dtkdns.hosts.inplace import Journal
 from dtkdns.hosts.replace import HostsFile, why_no_right
 from dtkdns.hosts.watch import HostsWatch
 from dtkdns.hosts.writer import HostsBlock, HostsWriter
@@ -97,7 +99,7 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
         hosts_file: HostsFile = DryRunHostsFile(checked.hosts_file)
     else:
         store = SQLiteStore(checked.state.database, checked.state.take)
-        hosts_file = HostsFile(checked.hosts_file)
+        hosts_file = HostsFile(checked.hosts_file, Journal(checked.state.journal))
     block = HostsBlock(hosts_file, checked.state.identity)
     writer = HostsWriter(block, hosts_file, hosts_worker, reactor)
     posted = PostedFile(checked.state.posted, checked.dry_run)
@@ -111,6 +113,7 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
         option_addresses=checked.addresses,
         state=None if checked.dry_run else checked.state,
         hosts_file=hosts_file,
+        claim=HostsClaim(checked.hosts_file),
         writer=writer,
         watch=HostsWatch(hosts_file, writer.check, reactor),
         workers=(store_worker, hosts_worker),
@@ -132,9 +135,12 @@ def _check(options: Options) -> _Checked:
             no_right = why_no_right(options["hosts-file"])
             if no_right is not None:
                 _exit(no_right)
+            claim = HostsClaim(options["hosts-file"])
             state.take()
+            claim.take()
+            claim.release()
             state.release()
-    except (SettingError, StateError) as error:
+    except (SettingError, StateError, ClaimError) as error:
         _exit(str(error))
     return _Checked(
         endpoint=endpoint,

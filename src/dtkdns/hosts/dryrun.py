@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
-from dtkdns.hosts.replace import Edited, HostsFile, Transform, read_text
+from dtkdns.hosts.inplace import Journal
+from dtkdns.hosts.replace import Edited, Foreign, HostsFile, Transform, read_text
+from dtkdns.hosts.text import remove
 from dtkdns.reports import MANY
 
 
@@ -14,10 +16,10 @@ class DryRunHostsFile(HostsFile):
     _log = Logger()
 
     def __init__(self, path: str) -> None:
-        super().__init__(path)
+        super().__init__(path, Journal(""))
         self._text: bytes | None = None
 
-    def edit(self, transform: Transform) -> Edited:
+    def edit(self, transform: Transform, _foreign: Foreign = remove) -> Edited:
         """Log what would be written. Raises `HostsFileError`."""
         text = read_text(self.target) if self._text is None else self._text
         new = transform(text)

@@ -68,7 +68,7 @@ def _digest(body: bytes) -> bytes:
 def _parse_untouched(text: bytes, known: bytes | None) -> Pieces | None:
     """What `parse` gives for a text whose one block is as we left it, without a look at each line."""
     start = text.find(_BEGIN)
-    if not known or start < 0 or text[start : start + len(known)] != known:
+    if not known or start < 0 or not text.startswith(known, start):
         return None
     before, after = text[:start], text[start + len(known) :]
     if before[-1:] not in {b"", b"\n"}:

@@ -1,9 +1,9 @@
 """Put a new text in the place of a file that others read and edit too.
 
-Two ways. *Rename*: a temporary file beside it, with the same mode, owner and extended attributes, fsynced,
-renamed over it, then the directory fsynced, so that a reader sees the old file or the new one and a power cut
-leaves one of them. *In place*, where a rename is impossible (a bind-mounted file gives EBUSY) or wrong (hard
-links, an owner that cannot be kept): only the bytes that differ are written, and read back.
+By rename where that is possible (`rename.py`), in place where it is not (`inplace.py`): a bind-mounted file gives
+EBUSY, a file with hard links or an owner that cannot be kept would become another one. Each round reads the file
+while nobody writes it (`settle.py`), puts back what others must not lose (`versions.py`), and looks
+afterwards at what was displaced; it ends when nobody interfered.
 
 Everything here blocks: it runs on the hosts file's own thread.
 """
@@ -13,46 +13,31 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
-import secrets
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeAlias
 
 from attrs import define, field, frozen
 
+from dtkdns.hosts import inplace, rename
+from dtkdns.hosts.faults import HostsFileError, said
+from dtkdns.hosts.inplace import Journal
+from dtkdns.hosts.kernel import Kernel
+from dtkdns.hosts.settle import APART_SECONDS, MAX_SIZE, read_settled
+from dtkdns.hosts.text import remove
+from dtkdns.hosts.versions import REMEMBERED, Memory, Signature, Version, lost, put_back
+
 Transform: TypeAlias = Callable[[bytes], bytes]
-"""The new text from the text that is there. It may be called again when somebody else changes the file."""
+"""The new text from the text that is there. It is called again when somebody else changes the file."""
+Foreign: TypeAlias = Callable[[bytes], bytes]
+"""What of a text is not ours."""
 
-MAX_SIZE = 32 * 1024 * 1024
-"""Bytes of a hosts file; Chromium ignores a longer one."""
-
-_TRIES = 20
-_BLOCK = 4096
-_RENAME_REFUSED = frozenset({errno.EBUSY, errno.EACCES, errno.EPERM, errno.EROFS, errno.EXDEV})
-
-
-class HostsFileError(Exception):
-    """The file could not be read or written; the message is a sentence that says why and what to do."""
-
-
-class _RenameImpossibleError(Exception):
-    """The message says why, to stand behind "because"."""
-
-
-@frozen
-class Signature:
-    """A hint that a file is still the one it was; the bytes are the truth."""
-
-    device: int
-    inode: int
-    size: int
-    modified: int
-    """Nanoseconds."""
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Signature:
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+_ROUNDS = 5
+_INTERFERED_SECONDS = 5.0
+"""How long others may be faster before it is given up for now."""
+_NO_LEASES = (
+    f"there are no leases for it, so it is read twice, {APART_SECONDS:g} s apart, to see that nobody is writing it"
+)
+_NO_EXCHANGE = "its file system cannot exchange two files, so a change by others in the same moment may be lost"
 
 
 @frozen
@@ -64,6 +49,10 @@ class Edited:
     way: str
     """`rename`, or `in place` with the reason in brackets; empty when nothing was written."""
     signature: Signature | None
+    limits: tuple[str, ...] = ()
+    """What this file system or this user cannot do, as ends of a sentence."""
+    settled: bool = True
+    """Whether nobody changed the file meanwhile; else another edit is due soon, to put their lines back."""
 
 
 @define
@@ -71,7 +60,22 @@ class HostsFile:
     """The file at `path`; symbolic links are followed and the file they lead to is replaced."""
 
     path: str
-    _unsynced: str = field(default="", init=False)
+    journal: Journal
+    _kernel: Kernel = field(factory=Kernel)
+    _memory: Memory = field(factory=Memory, init=False)
+    _written: float | None = field(default=None, init=False)
+    """When we last wrote it (seconds of the kernel's clock)."""
+    _usual: int = field(default=0, init=False)
+    """Bytes of it when it was last read or written."""
+    _displaced: list[str] = field(factory=list, init=False)
+    """Files that a crash left, whose lines are owed."""
+    _journal_owed: bool = field(default=False, init=False)
+    """Whether the journal holds lines that are owed."""
+    _unsynced: bool = field(default=True, init=False)
+    """Whether the directory may hold a rename that is not durable."""
+    _dirty: bool = field(default=True, init=False)
+    """Whether there may be something to recover."""
+    _limits: dict[str, None] = field(factory=dict, init=False)
 
     @property
     def target(self) -> str:
@@ -85,55 +89,189 @@ class HostsFile:
         except OSError:
             return None
 
-    def edit(self, transform: Transform) -> Edited:
+    def edit(self, transform: Transform, foreign: Foreign = remove) -> Edited:
         """Replace the text by what `transform` makes of it; write nothing when that is the same.
 
         Raises `HostsFileError`.
         """
         target = self.target
-        with _said(target):
-            for _ in range(_TRIES):
-                text, status = _read(target)
-                new = transform(text)
-                if new == text:
-                    self._sync()
-                    return Edited(text, False, "", Signature.of(status) if status else None)
-                if len(new) > MAX_SIZE:
-                    raise HostsFileError(
-                        f"{target} would grow to {len(new)} bytes, more than programs read: it is left as it is."
-                    )
-                try:
-                    signature = _rename(target, new, status)
-                except _RenameImpossibleError as reason:
-                    way = f"in place (because {reason})"
-                    signature = _overwrite(target, text, new)
-                else:
-                    way = "rename"
-                    if signature is not None:
-                        self._unsynced = os.path.dirname(target)
-                        self._sync()
-                if signature is not None:
-                    return Edited(new, True, way, signature)
-        raise HostsFileError(f"Other programs keep changing {target}: it is tried again.")
+        self.recover()
+        with said(target):
+            self._dirty = True
+            edited = self._edit(target, transform, foreign)
+            self._dirty = False
+            return edited
 
-    def _sync(self) -> None:
-        """Sync the directory that a rename changed, unless that is done: without it the rename may be lost."""
+    def _edit(self, target: str, transform: Transform, foreign: Foreign) -> Edited:
+        def build(content: bytes) -> bytes:
+            """The new text, with the lines that others must not lose."""
+            theirs = foreign(content)
+            missing = self._memory.missing(theirs, self._kernel.now())
+            new = transform(put_back(content, missing))
+            if new != content:
+                self._written = self._kernel.now()
+            self._note(put_back(theirs, missing))
+            if len(new) > MAX_SIZE:
+                raise HostsFileError(
+                    f"{target} would grow to {len(new)} bytes, more than programs read: it is left as it is."
+                )
+            return new
+
+        current = self._settled(target)
+        content = current.text
+        way = ""
+        rounds = 0
+        until = self._kernel.now() + _INTERFERED_SECONDS
+        while rounds < _ROUNDS and self._kernel.now() < until:
+            new = build(content)
+            if new == current.text:
+                self._sync(target)
+                self._settle_debts()
+                return self._edited(current, way)
+            self._unsynced = True
+            put = self._put(target, current, new, build)
+            self._written = self._kernel.now()
+            if put is None:
+                current = self._settled(target)
+                content = current.text
+                continue
+            rounds += 1
+            self._unsynced = False
+            self._settle_debts()
+            way, current = put.way, put.current
+            if put.came is None:
+                return self._edited(current, way)
+            content = put.came
+            if put.kept is not None:
+                self._memory.owe(foreign(content))
+                self._displaced.append(put.kept)
+        if not way:
+            raise HostsFileError(f"Other programs keep changing {target}: it is tried again.")
+        return self._edited(current, way, settled=False)
+
+    def _edited(self, current: Version, way: str, *, settled: bool = True) -> Edited:
+        self._usual = len(current.text)
+        signature = Signature.of(current.status) if current.status is not None else None
+        return Edited(current.text, bool(way), way, signature, tuple(self._limits), settled)
+
+    def _settled(self, target: str) -> Version:
+        version, leases = read_settled(self._kernel, target, self._usual)
+        if not leases:
+            self._limits[_NO_LEASES] = None
+        return version
+
+    def _note(self, foreign: bytes) -> None:
+        """Remember what others have in the file, as long as something of ours was written a moment ago."""
+        now = self._kernel.now()
+        if self._written is not None and now - self._written <= REMEMBERED:
+            self._memory.note(foreign, now)
+
+    def _put(self, target: str, current: Version, new: bytes, build: Transform) -> _Put | None:
+        """Write the new text by the way that is possible; None when the file is no longer the current one."""
+
+        written = [new]
+
+        def again(text: bytes) -> bytes:
+            if text != current.text:
+                written.append(build(text))
+            return written[-1]
+
+        try:
+            renamed = rename.put(self._kernel, target, current, new)
+        except rename.RenameImpossibleError as reason:
+            if not inplace.overwrite(self._kernel, self.journal, target, current, again):
+                return None
+            version = self._settled(target)
+            came = None if version.text == written[-1] else version.text
+            return _Put(f"in place (because {reason})", version, came)
+        if renamed is None:
+            return None
+        if renamed.displaced is None:
+            self._limits[_NO_EXCHANGE] = None
+        found = current.text if renamed.displaced is None else renamed.displaced.text
+        came = None if found == current.text else found
+        return _Put("rename", Version(new, renamed.status), came, renamed.kept)
+
+    def _sync(self, target: str) -> None:
+        """Sync the directory where that may not be done: without it a rename may be lost after all."""
         if self._unsynced:
-            _sync_directory(self._unsynced)
-            self._unsynced = ""
+            self._kernel.sync_directory(os.path.dirname(target))
+            self._unsynced = False
 
-    def remove_leftovers(self) -> list[str]:
-        """Remove temporary files that a crash left beside the file, and name them."""
-        directory, name = os.path.split(self.target)
-        pattern = re.compile(re.escape(_temporary_name(name, "")) + "[0-9a-f]{8}")
-        removed = []
-        with contextlib.suppress(OSError):
-            for found in sorted(os.listdir(directory)):
-                path = os.path.join(directory, found)
-                if pattern.fullmatch(found) and stat.S_ISREG(os.lstat(path).st_mode):
-                    os.unlink(path)
-                    removed.append(path)
-        return removed
+    def recover(self) -> list[str]:
+        """Finish what a crash or a failure has interrupted; a sentence for each thing that was found.
+
+        Lines that only a file of ours still holds are put back by the next edit. Raises `HostsFileError`.
+        """
+        if not self._dirty:
+            return []
+        target = self.target
+        with said(target):
+            found = self._finish_overwriting()
+            for leftover in rename.leftovers(self._kernel, target):
+                if leftover.path in self._displaced:
+                    continue
+                found.append(self._clear(leftover, target))
+        self._dirty = False
+        return found
+
+    def _finish_overwriting(self) -> list[str]:
+        overwriting = self.journal.read()
+        if overwriting is None:
+            return []
+        found = read_settled(self._kernel, overwriting.path, torn=True)[0]
+        if overwriting.untouched(found.text):
+            self.journal.end()
+            return []
+        if found.status is not None and overwriting.cut(found.text):
+            inplace.redo(self._kernel, overwriting)
+            self.journal.end()
+            return [f"Finished writing {overwriting.path}, which was interrupted."]
+        if overwriting.path != self.target:
+            return [
+                f"{overwriting.path} was changed by others after a write of ours was interrupted: see whether it"
+                " has all its lines."
+            ]
+        self._memory.owe(remove(overwriting.old))
+        self._journal_owed = True
+        return [
+            f"{overwriting.path} was changed by others after a write of ours was interrupted: lines that it had"
+            " before are put back where they are missing."
+        ]
+
+    def _clear(self, leftover: rename.Leftover, target: str) -> str:
+        if leftover.displaced:
+            theirs = remove(read_settled(self._kernel, leftover.path)[0].text)
+            if lost(theirs, remove(read_settled(self._kernel, target)[0].text)):
+                self._memory.owe(theirs)
+                self._displaced.append(leftover.path)
+                return f"Lines that were in {target}, and are now in {leftover.path} alone, are put back."
+        self._kernel.unlink(leftover.path)
+        return f"Removed {leftover.path}, which an interruption left behind."
+
+    def _settle_debts(self) -> None:
+        """What was owed is in the file: what held it can go."""
+        self._memory.paid()
+        while self._displaced:
+            with contextlib.suppress(FileNotFoundError):
+                self._kernel.unlink(self._displaced[-1])
+            self._displaced.pop()
+        if self._journal_owed:
+            self.journal.end()
+            self._journal_owed = False
+
+
+@frozen
+class _Put:
+    """A text that was written."""
+
+    way: str
+    current: Version
+    """What the file is now."""
+    came: bytes | None
+    """What others had written meanwhile; None where nobody did."""
+    kept: str | None = None
+    """The file that holds it."""
 
 
 def why_no_right(path: str) -> str | None:
@@ -156,156 +294,5 @@ def why_no_right(path: str) -> str | None:
 
 def read_text(target: str) -> bytes:
     """The text of a file; an absent one is empty. Raises `HostsFileError`."""
-    with _said(target):
-        return _read(target)[0]
-
-
-@contextlib.contextmanager
-def _said(target: str) -> Iterator[None]:
-    """What the kernel refuses, in a sentence that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        advice = {
-            errno.EROFS: "its file system is read-only: make it writable again (mount -o remount,rw)",
-            errno.ENOSPC: "the disk is full: make room",
-            errno.EDQUOT: "the disk quota is used up: make room",
-            errno.EACCES: "there is no right to do so: start dtkdns with sudo",
-            errno.EPERM: "the kernel forbids it: is the file immutable (lsattr, chattr -i)?",
-            errno.ENOENT: "its directory is gone: put it back",
-        }.get(error.errno or 0, f"{error.strerror}: dtkdns tries again")
-        raise HostsFileError(f"{target} cannot be written, {advice}.") from error
-
-
-def _read(target: str) -> tuple[bytes, os.stat_result | None]:
-    """The text and status of the file; an absent one is empty and has no status."""
-    try:
-        handle = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return b"", None
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(handle)
-        raise HostsFileError(f"{target} is not a regular file: give another --hosts-file.")
-    with open(handle, "rb", buffering=0) as file:
-        if status.st_size > MAX_SIZE:
-            raise HostsFileError(f"{target} has more than {MAX_SIZE} bytes: it is left as it is.")
-        return file.readall(), status
-
-
-def _rename(target: str, new: bytes, status: os.stat_result | None) -> Signature | None:
-    """Replace the file by rename; None if somebody else changed it meanwhile.
-
-    Raises `_RenameImpossibleError` with the file untouched.
-    """
-    if status is not None and status.st_nlink > 1:
-        raise _RenameImpossibleError(f"the file has {status.st_nlink} hard links")
-    directory, name = os.path.split(target)
-    temporary = os.path.join(directory, _temporary_name(name, secrets.token_hex(4)))
-    try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        if error.errno in _RENAME_REFUSED:
-            raise _RenameImpossibleError(f"its directory refuses new files: {error.strerror}") from error
-        raise
-    try:
-        with open(handle, "wb", buffering=0):
-            _write_all(handle, new, 0)
-            _keep_attributes(target, handle, status)
-            os.fsync(handle)
-            made = Signature.of(os.fstat(handle))
-        if not _unchanged(target, status):
-            return None
-        try:
-            os.rename(temporary, target)
-        except OSError as error:
-            if error.errno in _RENAME_REFUSED:
-                raise _RenameImpossibleError(f"a rename is refused: {error.strerror}") from error
-            raise
-        return made
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-
-
-def _temporary_name(name: str, tag: str) -> str:
-    return f".{name}.dtkdns-{tag}"
-
-
-def _keep_attributes(target: str, handle: int, status: os.stat_result | None) -> None:
-    """Give the new file the owner, mode and extended attributes (ACLs and SELinux labels are such) of the old."""
-    if status is None:
-        os.fchmod(handle, 0o644)
-        return
-    try:
-        made = os.fstat(handle)
-        if (made.st_uid, made.st_gid) != (status.st_uid, status.st_gid):
-            os.fchown(handle, status.st_uid, status.st_gid)
-        os.fchmod(handle, stat.S_IMODE(status.st_mode))
-        for attribute in os.listxattr(target):
-            os.setxattr(handle, attribute, os.getxattr(target, attribute))
-    except OSError as error:
-        if error.errno == errno.ENOENT:
-            return  # it is gone: `_unchanged` says so
-        if error.errno == errno.ENOTSUP:
-            return  # a file system without extended attributes has none to lose
-        if error.errno in {errno.EPERM, errno.EACCES}:
-            raise _RenameImpossibleError(f"its owner or attributes cannot be kept: {error.strerror}") from error
-        raise
-
-
-def _unchanged(target: str, status: os.stat_result | None) -> bool:
-    try:
-        now = os.stat(target, follow_symlinks=False)
-    except FileNotFoundError:
-        return status is None
-    return (
-        status is not None
-        and Signature.of(now) == Signature.of(status)
-        and now.st_ctime_ns == status.st_ctime_ns  # its mode, owner and attributes too
-    )
-
-
-def _overwrite(target: str, old: bytes, new: bytes) -> Signature | None:
-    """Write the bytes that differ in place and read all back; None if somebody else changed it meanwhile."""
-    start = _first_difference(old, new)
-    handle = os.open(target, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_CREAT, 0o644)
-    with open(handle, "r+b", buffering=0):
-        if os.pread(handle, len(old) + 1, 0) != old:
-            return None
-        try:
-            _write_all(handle, new[start:], start)
-            os.ftruncate(handle, len(new))
-            os.fsync(handle)
-        except OSError:
-            with contextlib.suppress(OSError):  # what stands behind `start` is given back as it was
-                _write_all(handle, old[start:], start)
-                os.ftruncate(handle, len(old))
-                os.fsync(handle)
-            raise
-        if os.pread(handle, len(new) + 1, 0) != new:
-            return None
-        return Signature.of(os.fstat(handle))
-
-
-def _first_difference(old: bytes, new: bytes) -> int:
-    """The offset of the first block in which they differ."""
-    start = 0
-    while start < min(len(old), len(new)) and old[start : start + _BLOCK] == new[start : start + _BLOCK]:
-        start += _BLOCK
-    return min(start, len(old), len(new))
-
-
-def _write_all(handle: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(handle, view, offset)
-        view, offset = view[written:], offset + written
-
-
-def _sync_directory(directory: str) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with said(target):
+        return read_settled(Kernel(), target)[0].text

@@ -39,6 +39,8 @@ class Spliced:
     """Lines of others that stood inside the block."""
     block: bytes = field(repr=False)
     """What is now ours in it: to tell our lines from those of others the next time."""
+    taken_over: str = ""
+    """The state that the block belonged to before, where that was another one."""
 
 
 def splice(text: bytes, entries: Entries, state: str, known: bytes | None = None) -> Spliced:
@@ -51,8 +53,10 @@ def splice(text: bytes, entries: Entries, state: str, known: bytes | None = None
     moved_out = tuple(line for piece in pieces if isinstance(piece, Region) for line in piece.others)
     foreign = b"".join([piece for piece in pieces if isinstance(piece, bytes)])
     lines, shadowed = _wanted_lines(entries, foreign)
+    states = [piece.marker.state for piece in pieces if isinstance(piece, Region)]
+    taken_over = next((other for other in states if other != state), "")
     if not lines:
-        return Spliced(_without_blocks(pieces)[0], shadowed, moved_out, b"")
+        return Spliced(_without_blocks(pieces)[0], shadowed, moved_out, b"", taken_over)
     place = next((i for i, piece in enumerate(pieces) if isinstance(piece, Region)), None)
     if place is None:
         added = bool(text) and not text.endswith(b"\n")
@@ -64,12 +68,15 @@ def splice(text: bytes, entries: Entries, state: str, known: bytes | None = None
         after, newline_left = _without_blocks(pieces[place + 1 :])
         added = region.marker.newline_added or newline_left
     block = render(lines, state, newline_added=added)
-    return Spliced(before + block + after, shadowed, moved_out, block)
+    return Spliced(before + block + after, shadowed, moved_out, block, taken_over)
 
 
-def remove(text: bytes) -> bytes:
-    """The text without our block: the bytes that were there before, and the lines others put inside it."""
-    return _without_blocks(parse(text, None))[0]
+def remove(text: bytes, known: bytes | None = None) -> bytes:
+    """The text without our block: the bytes that were there before, and the lines others put inside it.
+
+    `known` is the block that we wrote last, where that is known.
+    """
+    return _without_blocks(parse(text, known))[0]
 
 
 def read(text: bytes) -> Block | None:

@@ -13,8 +13,10 @@ from twisted.python.failure import Failure
 from dtkdns import names
 from dtkdns.cluster import DEFAULT
 from dtkdns.hosts.entries import Entries, Entry, make_entry
-from dtkdns.hosts.replace import Edited, HostsFile, HostsFileError, Signature
-from dtkdns.hosts.text import Spliced, splice
+from dtkdns.hosts.faults import HostsFileError
+from dtkdns.hosts.replace import Edited, HostsFile
+from dtkdns.hosts.text import Spliced, remove, splice
+from dtkdns.hosts.versions import Signature
 from dtkdns.projection import Projection, Shown
 from dtkdns.status import HostsStatus
 from dtkdns.worker import Worker
@@ -47,13 +49,18 @@ class HostsBlock:
         self._entries.update({name: _entry(shown) for name, shown in changes.items()})
         spliced: list[Spliced] = []
 
+        def known() -> bytes | None:
+            return spliced[-1].block if spliced else self._known
+
         def transform(text: bytes) -> bytes:
-            spliced.append(splice(text, self._entries, self._state, self._known))
+            spliced.append(splice(text, self._entries, self._state, known()))
             return spliced[-1].text
 
-        edited = self._file.edit(transform)
-        self._known = spliced[-1].block
-        return _Written(edited, spliced[-1])
+        edited = self._file.edit(transform, lambda text: remove(text, known()))
+        self._known = known()
+        taken_over = next((one.taken_over for one in spliced if one.taken_over), "")
+        moved_out = dict.fromkeys(line for one in spliced for line in one.moved_out)
+        return _Written(edited, evolve(spliced[-1], taken_over=taken_over, moved_out=tuple(moved_out)))
 
 
 class HostsWriter:
@@ -74,6 +81,7 @@ class HostsWriter:
         self._retry: IDelayedCall | None = None
         self._stopping: list[Deferred[None]] = []
         self._pause = FIRST_PAUSE
+        self._told: set[str] = set()
 
     def hold(self) -> None:
         """Leave the block as it is until `release`: what should be in it is not known for certain."""
@@ -144,12 +152,22 @@ class HostsWriter:
             self._log.info("The hosts file can be written again.")
         if edited.way.startswith("in place") and edited.way != self.status.way:
             self._log.warn("{path} is written {way}.", path=self._file.path, way=edited.way)
+        for limit in edited.limits:
+            if limit not in self._told:
+                self._told.add(limit)
+                self._log.info("{path}: {limit}.", path=self._file.path, limit=limit)
+        if spliced.taken_over:
+            self._log.warn(
+                "The block in {path} was that of another dtkdns (state {state}), which does not run: taken over.",
+                path=self._file.path,
+                state=spliced.taken_over,
+            )
         for line in spliced.moved_out:
             self._log.warn(
                 "A line of yours stood inside the block of dtkdns and is now behind it: {line!r}", line=line
             )
         self._report_shadowed(spliced.shadowed)
-        self._signature = edited.signature
+        self._signature = edited.signature if edited.settled else None
         self._pause = FIRST_PAUSE
         self.status = HostsStatus(
             way=edited.way or self.status.way,

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException
 
-from dtkdns.hosts.replace import HostsFileError
+from dtkdns.hosts.faults import HostsFileError
 from dtkdns.provider import NotFoundError, NotReadyError
 from dtkdns.settings import PostedFileError, SetByOptionError, SettingError
 from dtkdns.store import StoreError
