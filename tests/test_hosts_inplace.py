@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtkdns.hosts.inplace import LEASE_SECONDS, Journal, Overwriting, overwrite, redo
-from dtkdns.hosts.kernel import Lease
+from dtkdns.hosts.kernel import Kernel, Lease
 from dtkdns.hosts.settle import read_settled
 from dtkdns.hosts.versions import Version
 from kernels import StillKernel, append, refuse
@@ -479,3 +479,32 @@ def test_a_kill_at_any_byte_is_known_and_finished(
         assert begun.untouched(left) or begun.cut(left)
         redo(StillKernel(), begun)
     assert path.read_bytes() == new
+
+
+OLD_TEXT = b"127.0.0.1 localhost\n10.0.0.1 foo\n10.0.0.2 bar\n"
+
+
+@pytest.mark.parametrize("new", [b"127.0.0.1 localhost\n", OLD_TEXT + b"10.0.0.3 baz\n"])
+def test_what_others_append_to_a_cut_text_is_told_from_it(new: bytes) -> None:
+    overwriting = Overwriting("hosts", 20, OLD_TEXT, new[20:])
+    for at in [*range(20, min(len(OLD_TEXT), len(new)) + 1), len(new)]:
+        cut = new[:at] + OLD_TEXT[at:]
+        assert overwriting.appended(cut) == b""
+        assert overwriting.appended(cut + b"10.9.9.9 theirs\n") == b"10.9.9.9 theirs\n"
+    assert overwriting.appended(new + b"10.9.9.9 theirs\n") == b"10.9.9.9 theirs\n"
+    assert overwriting.appended(b"# another file\n") is None
+
+
+def test_what_others_append_to_a_file_that_was_growing_is_told_from_it() -> None:
+    new = OLD_TEXT + b"10.0.0.3 baz\n" * 1000
+    grown = new[:4096]
+    assert not grown.endswith(b"\n")
+    assert (
+        Overwriting("hosts", 20, OLD_TEXT, new[20:]).appended(grown + b"10.9.9.9 theirs\n") == b"10.9.9.9 theirs\n"
+    )
+
+
+def test_what_others_have_appended_since_stays_when_a_cut_text_is_finished(path: Path) -> None:
+    path.write_bytes(OLD_TEXT + b"10.9.9.9 theirs\n")
+    redo(Kernel(), Overwriting(str(path), 20, OLD_TEXT, b""), b"10.9.9.9 theirs\n")
+    assert path.read_bytes() == OLD_TEXT[:20] + b"10.9.9.9 theirs\n"

@@ -64,10 +64,14 @@ class Entries:
         self._by_name: dict[str, Entry] = {}
         self._names: list[str] = []
         self._lines: list[bytes] = []
+        self.count = 0
+        """The number of lines, one for each address of a name."""
         self.update({entry.name: entry for entry in entries})
 
     def update(self, changes: Mapping[str, Entry | None]) -> None:
         """Put entries by name; None takes one out."""
+        for name, entry in changes.items():
+            self.count += len(entry.addresses if entry is not None else ()) - len(self.addresses(name))
         if len(changes) > _FEW:
             kept = {**self._by_name, **changes}
             self._names = sorted(name for name, entry in kept.items() if entry is not None)
@@ -82,6 +86,11 @@ class Entries:
                 self._by_name[name] = entry
                 self._names.insert(at, name)
                 self._lines.insert(at, entry.lines)
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        """The addresses of a name; none where it is not in the block."""
+        entry = self._by_name.get(name)
+        return entry.addresses if entry is not None else ()
 
     def get(self, name: str) -> Entry | None:
         return self._by_name.get(name)

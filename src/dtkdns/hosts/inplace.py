@@ -39,6 +39,11 @@ class Overwriting(msgspec.Struct, frozen=True):
     old: bytes
     new: bytes
 
+    @property
+    def whole(self) -> bytes:
+        """The text afterwards."""
+        return self.old[: self.start] + self.new
+
     def untouched(self, text: bytes) -> bool:
         """Whether nothing was overwritten yet."""
         return text == self.old
@@ -54,12 +59,27 @@ class Overwriting(msgspec.Struct, frozen=True):
         edges = [0, *range(_SECTOR - self.start % _SECTOR, len(tail), _SECTOR), len(tail)]
         return all(_mixed(tail[at:end], old[at:end], self.new[at:end]) for at, end in pairwise(edges))
 
+    def appended(self, text: bytes) -> bytes | None:
+        """What others have appended to the text that a cut left; None where that is not what has happened."""
+        if self.cut(text):
+            return b""
+        whole = self.whole
+        # A file that was growing is cut between two pages.
+        ends = {len(self.old), len(whole), _first_difference(text, whole)}
+        # The longest first: behind the new text may be the rest of the old one.
+        for end in sorted(ends, reverse=True):
+            if end < len(text) and self.cut(text[:end]):
+                return text[end:]
+        return None
+
 
 def _mixed(text: bytes, old: bytes, new: bytes) -> bool:
     """Whether it starts as the new and goes on as the old; or was never written by a disk that lost power."""
+    if text in {old[: len(text)], new[: len(text)]}:
+        return True
     same = next((at for at, (one, other) in enumerate(zip(text, new, strict=False)) if one != other), len(new))
     rest, was = text[same:], old[same : len(text)]
-    return was in {rest, rest.rstrip(b"\0")} or not text.strip(b"\0")
+    return was in {rest, rest.rstrip(b"\0")} or not rest.strip(b"\0")
 
 
 @define
@@ -154,13 +174,14 @@ def _write(kernel: Kernel, handle: int, old: bytes, new: bytes) -> None:
         raise
 
 
-def redo(kernel: Kernel, overwriting: Overwriting) -> None:
-    """Finish an overwriting that was cut."""
+def redo(kernel: Kernel, overwriting: Overwriting, appended: bytes = b"") -> None:
+    """Finish an overwriting that was cut, and keep what others have appended since."""
     handle = kernel.open(overwriting.path, os.O_RDWR | os.O_NONBLOCK)
     try:
         _lease(kernel, handle)
-        kernel.write_all(handle, overwriting.new, overwriting.start)
-        kernel.truncate(handle, overwriting.start + len(overwriting.new))
+        tail = overwriting.new + appended
+        kernel.write_all(handle, tail, overwriting.start)
+        kernel.truncate(handle, overwriting.start + len(tail))
         kernel.sync(handle)
     finally:
         kernel.close(handle)

@@ -47,10 +47,9 @@ Pieces: TypeAlias = list[bytes | Region]
 """A text in order: stretches of others as bytes, and what is ours."""
 
 
-def render(lines: list[bytes], state: str, *, newline_added: bool) -> bytes:
-    """The block with its markers."""
+def render(lines: list[bytes], count: int, state: str, *, newline_added: bool) -> bytes:
+    """The block with its markers; `count` is the number of lines in all."""
     body = b"".join(lines)
-    count = body.count(b"\n")
     newline = "added" if newline_added else "kept"
     facts = b"state=%s lines=%d check=%s newline=%s" % (
         state.encode("ascii"),

@@ -74,9 +74,12 @@ def put(kernel: Kernel, target: str, expected: Version, new: bytes) -> Renamed |
                 kernel.rename(temporary, complete)
             temporary = complete
             displaced = _displace(kernel, complete, target, expected)
+        except (RenameImpossibleError, _StaleError):
+            _remove(kernel, temporary)
+            raise
         except BaseException:
             with contextlib.suppress(OSError):
-                kernel.unlink(temporary)
+                _remove(kernel, temporary)
             raise
         kernel.sync_directory(os.path.dirname(target))
         if displaced is None:
@@ -106,6 +109,11 @@ def _create(kernel: Kernel, target: str) -> tuple[int, str]:
         if error.errno in _REFUSED:
             raise RenameImpossibleError(f"its directory refuses new files: {error.strerror}") from error
         raise
+
+
+def _remove(kernel: Kernel, path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        kernel.unlink(path)
 
 
 def _own_name(target: str, inode: int) -> str:

@@ -23,7 +23,7 @@ from dtkdns.hosts.faults import HostsFileError, said
 from dtkdns.hosts.inplace import Journal
 from dtkdns.hosts.kernel import Kernel
 from dtkdns.hosts.settle import APART_SECONDS, MAX_SIZE, read_settled
-from dtkdns.hosts.text import remove
+from dtkdns.hosts.text import read, remove
 from dtkdns.hosts.versions import REMEMBERED, Memory, Signature, Version, lost, put_back
 
 Transform: TypeAlias = Callable[[bytes], bytes]
@@ -62,6 +62,8 @@ class HostsFile:
     path: str
     journal: Journal
     _kernel: Kernel = field(factory=Kernel)
+    ours: bytes | None = field(default=None, init=False)
+    """Lines that an interrupted write is known to have left, in a file that others have changed since."""
     _memory: Memory = field(factory=Memory, init=False)
     _written: float | None = field(default=None, init=False)
     """When we last wrote it (seconds of the kernel's clock)."""
@@ -223,8 +225,9 @@ class HostsFile:
         if overwriting.untouched(found.text):
             self.journal.end()
             return []
-        if found.status is not None and overwriting.cut(found.text):
-            inplace.redo(self._kernel, overwriting)
+        appended = overwriting.appended(found.text)
+        if found.status is not None and appended is not None:
+            inplace.redo(self._kernel, overwriting, appended)
             self.journal.end()
             return [f"Finished writing {overwriting.path}, which was interrupted."]
         if overwriting.path != self.target:
@@ -233,6 +236,7 @@ class HostsFile:
                 " has all its lines."
             ]
         self._memory.owe(remove(overwriting.old))
+        self.ours = b"".join([*_ours(overwriting.old), *_ours(overwriting.whole)])
         self._journal_owed = True
         return [
             f"{overwriting.path} was changed by others after a write of ours was interrupted: lines that it had"
@@ -259,6 +263,11 @@ class HostsFile:
         if self._journal_owed:
             self.journal.end()
             self._journal_owed = False
+
+
+def _ours(text: bytes) -> tuple[bytes, ...]:
+    block = read(text)
+    return block.lines if block is not None else ()
 
 
 @frozen

@@ -52,7 +52,7 @@ def splice(text: bytes, entries: Entries, state: str, known: bytes | None = None
     pieces = parse(text, known)
     moved_out = tuple(line for piece in pieces if isinstance(piece, Region) for line in piece.others)
     foreign = b"".join([piece for piece in pieces if isinstance(piece, bytes)])
-    lines, shadowed = _wanted_lines(entries, foreign)
+    lines, count, shadowed = _wanted_lines(entries, foreign)
     states = [piece.marker.state for piece in pieces if isinstance(piece, Region)]
     taken_over = next((other for other in states if other != state), "")
     if not lines:
@@ -67,7 +67,7 @@ def splice(text: bytes, entries: Entries, state: str, known: bytes | None = None
         before = b"".join([piece for piece in pieces[:place] if isinstance(piece, bytes)])
         after, newline_left = _without_blocks(pieces[place + 1 :])
         added = region.marker.newline_added or newline_left
-    block = render(lines, state, newline_added=added)
+    block = render(lines, count, state, newline_added=added)
     return Spliced(before + block + after, shadowed, moved_out, block, taken_over)
 
 
@@ -87,8 +87,8 @@ def read(text: bytes) -> Block | None:
     return None
 
 
-def _wanted_lines(entries: Entries, foreign: bytes) -> tuple[list[bytes], dict[str, str]]:
-    """The lines for the block, and the names that lines of others give another address."""
+def _wanted_lines(entries: Entries, foreign: bytes) -> tuple[list[bytes], int, dict[str, str]]:
+    """The lines for the block, their number, and the names that lines of others give another address."""
     instead: dict[str, bytes] = {}
     shadowed: dict[str, str] = {}
     for name, theirs in names_of(foreign).items():
@@ -99,7 +99,8 @@ def _wanted_lines(entries: Entries, foreign: bytes) -> tuple[list[bytes], dict[s
             else:
                 instead[name] = b""
                 shadowed[name] = ", ".join(sorted(theirs))
-    return entries.lines(instead), shadowed
+    left_out = sum(len(entries.addresses(name)) - lines.count(b"\n") for name, lines in instead.items())
+    return entries.lines(instead), entries.count - left_out, shadowed
 
 
 @lru_cache(maxsize=2)

@@ -50,7 +50,7 @@ class HostsBlock:
         spliced: list[Spliced] = []
 
         def known() -> bytes | None:
-            return spliced[-1].block if spliced else self._known
+            return spliced[-1].block if spliced else self._known or self._file.ours
 
         def transform(text: bytes) -> bytes:
             spliced.append(splice(text, self._entries, self._state, known()))
