@@ -172,13 +172,13 @@ class Problems:
         self.found: list[str] = []
         self.tried = 0
 
-    def at(self, kernel: StepKernel, step: int, check: Callable[[], object]) -> None:
+    def at(self, kernel: StepKernel, step: int, check: Callable[[], object], more: str = "") -> None:
         self.tried += 1
         try:
             check()
         except (AssertionError, HostsFileError, OSError) as error:
             name = kernel.steps[step] if step < len(kernel.steps) else "?"
-            self.found.append(f"step {step} ({name}): {type(error).__name__}: {error}")
+            self.found.append(f"step {step} ({name}) {more}: {type(error).__name__}: {error}")
 
     def report(self) -> None:
         """Fail the test if there was one."""
@@ -326,6 +326,34 @@ def test_a_line_that_another_appends_between_a_kill_and_the_recovery_is_there_on
             world.check_lines(THEIRS)
 
         problems.at(sound, step, check)
+    problems.report()
+
+
+@pytest.mark.parametrize("kill", KILLS.values(), ids=KILLS)
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_line_that_another_appends_between_a_kill_and_a_recovery_that_is_killed_too_is_there_once(
+    path: Path, way: str, change: Change, kill: Fault, problems: Problems
+) -> None:
+    world = World.make(path, way, change)
+    sound = StepKernel()
+    sound.steps = steps_of(world)
+    touching = {"write", "truncate", "exchange", "sync", "unlink"}
+    for step in [step for step, name in enumerate(sound.steps) if name in touching]:
+        for again in range(MANY):
+            world.reset()
+            first = StepKernel(step, KILLS["SIGKILL midway"])
+            assert is_killed(lambda first=first: world.edit(first))
+            with world.path.open("ab") as file:
+                file.write(THEIRS)
+            second = StepKernel(again, kill)
+            if not is_killed(lambda second=second: hosts_file(world.path, second).recover()):
+                break
+
+            def check() -> None:
+                world.edit(StepKernel())
+                world.check_lines(THEIRS)
+
+            problems.at(sound, step, check, f"recovery's {again}")
     problems.report()
 
 

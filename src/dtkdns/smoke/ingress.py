@@ -151,14 +151,7 @@ class IngressLife:
         return f"{url} says {response.code}"
 
     async def _delete(self) -> str:
-        async def delete() -> None:
-            await self._kubectl(*self._deletion)
-
-        try:
-            await self.report.again(delete)
-        except FaultError as fault:
-            self.report.left_behind = True
-            raise FaultError(fault.wrong, f"It is left behind: kubectl delete ingress {self._name}") from fault
+        await self.report.remove(lambda: self._kubectl(*self._deletion), f"kubectl delete ingress {self._name}")
         return ""
 
     async def _miss(self) -> str:
@@ -190,11 +183,5 @@ class IngressLife:
             if left:
                 await self.webhook.apply(delete=left)
 
-        try:
-            await self.report.again(forget)
-        except FaultError as fault:
-            self.report.left_behind = True
-            raise FaultError(
-                fault.wrong, f"It may be left behind: curl -X DELETE {self.webhook.url}/names/{self.host}"
-            ) from fault
+        await self.report.remove(forget, f"curl -X DELETE {self.webhook.url}/names/{self.host}")
         return f"{len(left)} records removed" if left else ""

@@ -181,16 +181,10 @@ class RecordLife:
         return await self.report.until(look, late)
 
     async def _delete(self) -> str:
-        async def apply() -> None:
-            await self.webhook.apply(delete=[self._document])
-
-        try:
-            await self.report.again(apply)
-        except FaultError as fault:
-            self.report.left_behind = True
-            raise FaultError(
-                fault.wrong, f"It is left behind: curl -X DELETE {self.webhook.url}/names/{self.name}"
-            ) from fault
+        await self.report.remove(
+            lambda: self.webhook.apply(delete=[self._document]),
+            f"curl -X DELETE {self.webhook.url}/names/{self.name}",
+        )
         return ""
 
     async def _miss_stored(self) -> str:

@@ -124,15 +124,16 @@ class Report:
                 raise await late()
             await deferLater(self._clock, LOOK_SECONDS)
 
-    async def again(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do this until it succeeds, or time is up; raises the last `FaultError`."""
+    async def remove(self, work: Callable[[], Awaitable[object]], by_hand: str) -> None:
+        """Do this until it succeeds, or time is up; the `FaultError` then says how to do it by hand."""
         end = self._clock.seconds() + min(self.seconds, REMOVE_SECONDS)
         while True:
             try:
                 await work()
-            except FaultError:
+            except FaultError as fault:
                 if self._clock.seconds() > end:
-                    raise
+                    self.left_behind = True
+                    raise FaultError(fault.wrong, f"It is left behind: {by_hand}") from fault
                 await deferLater(self._clock, AGAIN_SECONDS)
             else:
                 return
