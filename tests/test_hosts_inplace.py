@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtkdns.hosts.inplace import LEASE_SECONDS, Journal, Overwriting, overwrite, redo
-from dtkdns.hosts.kernel import Kernel, Lease
+from dtkdns.hosts.kernel import Lease
 from dtkdns.hosts.settle import read_settled
 from dtkdns.hosts.versions import Version
 from kernels import StillKernel, append, refuse
@@ -421,27 +421,31 @@ def test_nothing_is_left_open(path: Path, kernel: StillKernel, journal: Journal,
 
 
 @pytest.mark.parametrize("new", [NEW, OLD[:7], b""])
-def test_from_every_cut_the_new_text_comes_out(path: Path, kernel: StillKernel, new: bytes) -> None:
+def test_from_every_cut_the_new_text_comes_out(
+    path: Path, kernel: StillKernel, journal: Journal, new: bytes
+) -> None:
     for left in cuts(OLD, new):
         path.write_bytes(left)
-        redo(kernel, Overwriting(str(path), 0, OLD, new))
+        redo(kernel, journal, Overwriting(str(path), 0, OLD, new))
         assert path.read_bytes() == new
 
 
-def test_finishing_leaves_alone_what_stands_in_front_and_is_durable(path: Path, kernel: StillKernel) -> None:
+def test_finishing_leaves_alone_what_stands_in_front_and_is_durable(
+    path: Path, kernel: StillKernel, journal: Journal
+) -> None:
     path.write_bytes(OLD + b"10.0.0.")
     calls = kernel.heard("write", "truncate", "sync")
-    redo(kernel, Overwriting(str(path), len(OLD), OLD, FOO))
+    redo(kernel, journal, Overwriting(str(path), len(OLD), OLD, FOO))
     assert path.read_bytes() == NEW
     assert calls == [("write", "hosts"), ("truncate", "hosts"), ("sync", "hosts")]
 
 
 @pytest.mark.parametrize(("lease", "least"), [(Lease.BUSY, LEASE_SECONDS), (Lease.NONE, 0), (Lease.HELD, 0)])
 def test_finishing_waits_for_readers_and_not_for_ever(
-    path: Path, kernel: StillKernel, lease: Lease, least: float
+    path: Path, kernel: StillKernel, journal: Journal, lease: Lease, least: float
 ) -> None:
     kernel.instead("lease", lambda _handle, _kind: lease)
-    redo(kernel, Overwriting(str(path), 0, OLD, NEW))
+    redo(kernel, journal, Overwriting(str(path), 0, OLD, NEW))
     assert path.read_bytes() == NEW
     assert least <= sum(kernel.pauses) < least + 0.01
 
@@ -477,7 +481,7 @@ def test_a_kill_at_any_byte_is_known_and_finished(
         assert begun is not None
         left = path.read_bytes()
         assert begun.untouched(left) or begun.cut(left)
-        redo(StillKernel(), begun)
+        redo(StillKernel(), journal, begun)
     assert path.read_bytes() == new
 
 
@@ -504,7 +508,17 @@ def test_what_others_append_to_a_file_that_was_growing_is_told_from_it() -> None
     )
 
 
-def test_what_others_have_appended_since_stays_when_a_cut_text_is_finished(path: Path) -> None:
+def test_what_others_have_appended_since_stays_when_a_cut_text_is_finished(path: Path, journal: Journal) -> None:
     path.write_bytes(OLD_TEXT + b"10.9.9.9 theirs\n")
-    redo(Kernel(), Overwriting(str(path), 20, OLD_TEXT, b""), b"10.9.9.9 theirs\n")
+    assert redo(StillKernel(), journal, Overwriting(str(path), 20, OLD_TEXT, b""))
     assert path.read_bytes() == OLD_TEXT[:20] + b"10.9.9.9 theirs\n"
+    begun = journal.read()
+    assert begun is not None
+    assert begun.whole == path.read_bytes(), "a cut of this, too, would be finished"
+    assert begun.torn
+
+
+def test_a_text_that_is_not_what_a_cut_leaves_is_left_alone(path: Path, journal: Journal) -> None:
+    path.write_bytes(b"# another file\n")
+    assert not redo(StillKernel(), journal, Overwriting(str(path), 20, OLD_TEXT, b""))
+    assert path.read_bytes() == b"# another file\n"

@@ -38,6 +38,8 @@ class Overwriting(msgspec.Struct, frozen=True):
     start: int
     old: bytes
     new: bytes
+    torn: bool = False
+    """Whether the text before was itself what a cut had left."""
 
     @property
     def whole(self) -> bytes:
@@ -46,7 +48,7 @@ class Overwriting(msgspec.Struct, frozen=True):
 
     def untouched(self, text: bytes) -> bool:
         """Whether nothing was overwritten yet."""
-        return text == self.old
+        return text == self.old and not self.torn
 
     def cut(self, text: bytes) -> bool:
         """Whether a cut leaves this, after nothing, a part or all: in each sector new bytes, then old."""
@@ -157,9 +159,9 @@ def overwrite(
         kernel.close(handle)
 
 
-def _overwriting(path: str, old: bytes, new: bytes) -> Overwriting:
+def _overwriting(path: str, old: bytes, new: bytes, *, torn: bool = False) -> Overwriting:
     start = _first_difference(old, new)
-    return Overwriting(path, start, old, new[start:])
+    return Overwriting(path, start, old, new[start:], torn)
 
 
 def _write(kernel: Kernel, handle: int, old: bytes, new: bytes) -> None:
@@ -174,15 +176,22 @@ def _write(kernel: Kernel, handle: int, old: bytes, new: bytes) -> None:
         raise
 
 
-def redo(kernel: Kernel, overwriting: Overwriting, appended: bytes = b"") -> None:
-    """Finish an overwriting that was cut, and keep what others have appended since."""
+def redo(kernel: Kernel, journal: Journal, overwriting: Overwriting) -> bool:
+    """Finish an overwriting that was cut, and keep what others have appended since; whether it was that."""
     handle = kernel.open(overwriting.path, os.O_RDWR | os.O_NONBLOCK)
     try:
         _lease(kernel, handle)
-        tail = overwriting.new + appended
-        kernel.write_all(handle, tail, overwriting.start)
-        kernel.truncate(handle, overwriting.start + len(tail))
+        found = kernel.read_all(handle, MAX_SIZE)
+        appended = overwriting.appended(found)
+        if appended is None:
+            return False
+        if appended:  # a second cut would be another one
+            overwriting = _overwriting(overwriting.path, found, overwriting.whole + appended, torn=True)
+            journal.begin(overwriting)
+        kernel.write_all(handle, overwriting.new, overwriting.start)
+        kernel.truncate(handle, overwriting.start + len(overwriting.new))
         kernel.sync(handle)
+        return True
     finally:
         kernel.close(handle)
 

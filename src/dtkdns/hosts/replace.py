@@ -225,9 +225,7 @@ class HostsFile:
         if overwriting.untouched(found.text):
             self.journal.end()
             return []
-        appended = overwriting.appended(found.text)
-        if found.status is not None and appended is not None:
-            inplace.redo(self._kernel, overwriting, appended)
+        if found.status is not None and inplace.redo(self._kernel, self.journal, overwriting):
             self.journal.end()
             return [f"Finished writing {overwriting.path}, which was interrupted."]
         if overwriting.path != self.target:
