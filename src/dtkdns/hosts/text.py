@@ -68,7 +68,7 @@ def splice(text: bytes, entries: Entries, state: str, known: bytes | None = None
         after, newline_left = _without_blocks(pieces[place + 1 :])
         added = region.marker.newline_added or newline_left
     block = render(lines, count, state, newline_added=added)
-    return Spliced(before + block + after, shadowed, moved_out, block, taken_over)
+    return Spliced(b"".join([before, block, after]), shadowed, moved_out, block, taken_over)
 
 
 def remove(text: bytes, known: bytes | None = None) -> bytes:
