@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from twisted.internet import reactor
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+
+from kernels import OLD, StillKernel
 
 # Without a database of examples nothing is written beside the tests, where the user may have no right to write.
 settings.register_profile("dtkdns", database=None, deadline=None)
@@ -53,3 +56,16 @@ def log_lines() -> Iterator[list[str]]:
         yield lines
     finally:
         globalLogPublisher.removeObserver(observe)
+
+
+@pytest.fixture
+def kernel() -> StillKernel:
+    return StillKernel()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A scratch hosts file."""
+    path = tmp_path / "hosts"
+    path.write_bytes(OLD)
+    return path

@@ -9,6 +9,9 @@ from typing import Any
 
 from dtkdns.hosts.kernel import Kernel
 
+OLD = b"127.0.0.1 localhost\n"
+"""What the hosts file of a test holds at first."""
+
 
 class StillKernel(Kernel):
     """Nothing really sleeps; what others do, they do at a moment that the test names."""

@@ -15,13 +15,6 @@ from dtkdns.hosts import claim as module
 from dtkdns.hosts.claim import ClaimError, HostsClaim
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "hosts"
-    path.write_bytes(b"127.0.0.1 localhost\n")
-    return path
-
-
 def test_a_second_one_is_refused_until_the_first_has_gone(path: Path) -> None:
     first, second = HostsClaim(str(path)), HostsClaim(str(path))
     first.take()

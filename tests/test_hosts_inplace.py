@@ -16,9 +16,8 @@ from dtkdns.hosts.inplace import LEASE_SECONDS, Journal, Overwriting, overwrite,
 from dtkdns.hosts.kernel import Lease
 from dtkdns.hosts.settle import read_settled
 from dtkdns.hosts.versions import Version
-from kernels import StillKernel, append, refuse
+from kernels import OLD, StillKernel, append, refuse
 
-OLD = b"127.0.0.1 localhost\n"
 FOO = b"10.0.0.1 foo.dtk.io\n"
 NEW = OLD + FOO
 NAS = b"192.0.2.1 nas\n"
@@ -38,13 +37,6 @@ def kernel() -> StillKernel:
 def journal(tmp_path: Path, kernel: StillKernel) -> Journal:
     (tmp_path / "state").mkdir()
     return Journal(str(tmp_path / "state/journal"), kernel)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "hosts"
-    path.write_bytes(OLD)
-    return path
 
 
 def append_foo(text: bytes) -> bytes:

@@ -16,20 +16,12 @@ import pytest
 
 from dtkdns.hosts import kernel as kernel_module
 from dtkdns.hosts.kernel import Kernel, Lease
-
-OLD = b"127.0.0.1 localhost\n"
+from kernels import OLD
 
 
 @pytest.fixture
 def kernel() -> Kernel:
     return Kernel()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "hosts"
-    path.write_bytes(OLD)
-    return path
 
 
 @pytest.fixture

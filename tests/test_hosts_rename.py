@@ -17,24 +17,11 @@ from dtkdns.hosts.kernel import Lease
 from dtkdns.hosts.rename import Leftover, Renamed, RenameImpossibleError, leftovers, put
 from dtkdns.hosts.settle import APART_SECONDS, SETTLE_SECONDS, read_settled
 from dtkdns.hosts.versions import Signature, Version
-from kernels import StillKernel, alone, append, refuse_files, replace
+from kernels import OLD, StillKernel, alone, append, refuse_files, replace
 
-OLD = b"127.0.0.1 localhost\n"
 NEW = OLD + b"10.0.0.1 foo.dtk.io\n"
 NAS = b"192.0.2.1 nas\n"
 ABSENT = Version(b"", None)
-
-
-@pytest.fixture
-def kernel() -> StillKernel:
-    return StillKernel()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "hosts"
-    path.write_bytes(OLD)
-    return path
 
 
 @pytest.fixture

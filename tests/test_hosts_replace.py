@@ -19,26 +19,13 @@ from dtkdns.hosts.replace import Edited, HostsFile, read_text, why_no_right
 from dtkdns.hosts.settle import APART_SECONDS, MAX_SIZE
 from dtkdns.hosts.text import remove, splice
 from dtkdns.hosts.versions import REMEMBERED, Signature
-from kernels import StillKernel, alone, append, refuse, refuse_files, replace
+from kernels import OLD, StillKernel, alone, append, refuse, refuse_files, replace
 from running import hosts_file
 
-OLD = b"127.0.0.1 localhost\n"
 FOO = splice(OLD, Entries([make_entry("foo.dtk.io", ("10.0.0.1",), "", "ingress/a/b")]), "0123abcd").block
 NEW = OLD + FOO
 NAS = b"192.0.2.1 nas\n"
 TV = b"192.0.2.2 tv\n"
-
-
-@pytest.fixture
-def kernel() -> StillKernel:
-    return StillKernel()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "hosts"
-    path.write_bytes(OLD)
-    return path
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from dtkdns.hosts.faults import HostsFileError
 from dtkdns.hosts.kernel import Lease
 from dtkdns.hosts.settle import APART_SECONDS, MAX_SIZE, SETTLE_SECONDS, read_settled
 from dtkdns.hosts.versions import Version
-from kernels import StillKernel, append, refuse, replace
+from kernels import OLD, StillKernel, append, refuse, replace
 
-OLD = b"127.0.0.1 localhost\n"
 NAS = b"192.0.2.1 nas\n"
 
 
@@ -26,13 +25,6 @@ def kernel() -> StillKernel:
     kernel = StillKernel()
     kernel.instead("lease", lambda _handle, _kind: Lease.HELD)
     return kernel
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "hosts"
-    path.write_bytes(OLD)
-    return path
 
 
 def busy_for(kernel: StillKernel, seconds: float) -> None:

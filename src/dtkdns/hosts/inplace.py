@@ -139,17 +139,21 @@ def overwrite(
             kernel.set_mode(made, 0o644)  # whatever the umask
     handle = kernel.open(path, os.O_RDWR | os.O_NONBLOCK)
     try:
-        old, new = expected.text, build(expected.text)
-        journal.begin(_overwriting(path, old, new))
+        overwriting = _overwriting(path, expected.text, build(expected.text))
+        journal.begin(overwriting)
         alone = _lease(kernel, handle)
         found = kernel.read_all(handle, MAX_SIZE)
-        if found != old:
+        if found != expected.text:
             if not alone:
                 journal.end()
                 return False
-            old, new = found, build(found)
-            journal.begin(_overwriting(path, old, new))
-        _write(kernel, handle, old, new)
+            overwriting = _overwriting(path, found, build(found))
+            journal.begin(overwriting)
+        try:
+            _write(kernel, handle, overwriting.new, overwriting.start)
+        except OSError:  # what was there is given back, if the disk lets us
+            _write(kernel, handle, overwriting.old[overwriting.start :], overwriting.start)
+            raise
         if alone:
             kernel.end_lease(handle)
         kernel.sync(handle)
@@ -164,16 +168,10 @@ def _overwriting(path: str, old: bytes, new: bytes, *, torn: bool = False) -> Ov
     return Overwriting(path, start, old, new[start:], torn)
 
 
-def _write(kernel: Kernel, handle: int, old: bytes, new: bytes) -> None:
-    """Write what differs. When that fails, what was there is given back, if the disk lets us."""
-    start = _first_difference(old, new)
-    try:
-        kernel.write_all(handle, new[start:], start)
-        kernel.truncate(handle, len(new))
-    except OSError:
-        kernel.write_all(handle, old[start:], start)
-        kernel.truncate(handle, len(old))
-        raise
+def _write(kernel: Kernel, handle: int, tail: bytes, start: int) -> None:
+    """Have the file go on like this from an offset to its end."""
+    kernel.write_all(handle, tail, start)
+    kernel.truncate(handle, start + len(tail))
 
 
 def redo(kernel: Kernel, journal: Journal, overwriting: Overwriting) -> bool:
@@ -188,8 +186,7 @@ def redo(kernel: Kernel, journal: Journal, overwriting: Overwriting) -> bool:
         if appended:  # a second cut would be another one
             overwriting = _overwriting(overwriting.path, found, overwriting.whole + appended, torn=True)
             journal.begin(overwriting)
-        kernel.write_all(handle, overwriting.new, overwriting.start)
-        kernel.truncate(handle, overwriting.start + len(overwriting.new))
+        _write(kernel, handle, overwriting.new, overwriting.start)
         kernel.sync(handle)
         return True
     finally:

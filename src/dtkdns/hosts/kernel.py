@@ -1,6 +1,6 @@
 """The system calls that a hosts file is read and replaced by, each in one place.
 
-A test puts its faults here; nothing else in `hosts` touches a file.
+A test puts its faults here: whatever else in `hosts` touches a file only looks at its status.
 """
 
 from __future__ import annotations

@@ -170,7 +170,6 @@ class HostsFile:
 
     def _put(self, target: str, current: Version, new: bytes, build: Transform) -> _Put | None:
         """Write the new text by the way that is possible; None when the file is no longer the current one."""
-
         written = [new]
 
         def again(text: bytes) -> bytes:

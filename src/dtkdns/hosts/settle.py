@@ -84,6 +84,6 @@ def _read(kernel: Kernel, path: str, *, wait: bool, torn: bool) -> tuple[Version
                 f"{path} holds NUL bytes, behind which programs read nothing: it is left as it is. Remove them:"
                 f" tr -d '\\000' < {path} > hosts.new, look at it, and put it in the place of {path}."
             )
-        return Version(text, kernel.status(handle)), lease
+        return Version(text, status), lease
     finally:
         kernel.close(handle)
