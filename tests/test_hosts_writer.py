@@ -21,6 +21,7 @@ from dtkdns.hosts.text import splice
 from dtkdns.hosts.versions import REMEMBERED
 from dtkdns.hosts.writer import FIRST_PAUSE, LONGEST_PAUSE, HostsBlock, HostsWriter
 from dtkdns.projection import Projection, Shown
+from dtkdns.status import utc
 from kernels import StillKernel, append
 from running import hosts_file
 
@@ -137,7 +138,7 @@ async def test_a_caller_is_answered_once_the_file_holds_the_names(parts: Parts) 
     parts.worker.step()
     await done
     assert parts.lines() == ["127.0.0.1 localhost", "10.0.0.1 foo.dtk.io", "fd00::1 foo.dtk.io"]
-    assert (parts.writer.status.way, parts.writer.status.written) == ("rename", 1000)
+    assert (parts.writer.status.way, parts.writer.status.written) == ("rename", utc(1000))
 
 
 def test_names_that_are_gone_leave_the_file_and_the_last_one_takes_the_block_along(parts: Parts) -> None:
@@ -167,7 +168,7 @@ def test_what_is_already_there_is_not_written_again(parts: Parts) -> None:
     parts.shown_now(shown("foo.dtk.io"))
     after = parts.path.stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    assert (parts.writer.status.way, parts.writer.status.written) == ("rename", 1005)
+    assert (parts.writer.status.way, parts.writer.status.written) == ("rename", utc(1005))
 
 
 # One write at a time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from pathlib import Path
 from threading import Event
 
@@ -21,6 +22,8 @@ from dtkdns.hosts.inplace import Journal, Overwriting
 from dtkdns.hosts.kernel import Kernel
 from dtkdns.service import StartError
 from dtkdns.state import StateError
+from dtkdns.web import channel as channel_module
+from dtkdns.wire import MEDIA_TYPE
 from running import HOSTS, WEBHOOK, Running, endpoint, make_service, running
 
 FOO = endpoint("foo.dtk.io", "10.32.0.45", labels={"resource": "ingress/default/test"})
@@ -221,7 +224,10 @@ async def test_a_whole_top_level_name_as_domain_is_warned_of(tmp_path: Path, log
 
 
 @ensureDeferred
-async def test_a_request_that_is_only_half_there_does_not_hold_up_the_stop(tmp_path: Path) -> None:
+async def test_a_request_that_stays_half_there_does_not_hold_up_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel_module, "STOPPING_SECONDS", 0.05)
     async with running(tmp_path) as service:
         half = b"POST /records HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
         answer = service.raw(half)
@@ -229,7 +235,7 @@ async def test_a_request_that_is_only_half_there_does_not_hold_up_the_stop(tmp_p
         while not any(channel.requests for channel in service.service._site._channels):
             await deferLater(reactor, 0)
         await service.service.stopService()
-        assert await waiting == b""
+        assert (await waiting).startswith(b"HTTP/1.1 503 ")
     assert not (tmp_path / "state" / "records.sqlite-wal").exists()
 
 
@@ -329,3 +335,21 @@ async def test_every_address_and_a_unix_socket_are_announced(tmp_path: Path, log
         pass
     assert any("of every address" in line for line in log_lines)
     assert any(f"listens at unix:{tmp_path}/socket" in line for line in log_lines)
+
+
+@ensureDeferred
+async def test_a_request_that_is_half_there_at_the_stop_may_still_arrive(tmp_path: Path) -> None:
+    body = json.dumps({"create": [FOO]}).encode()
+    head = b"POST /records HTTP/1.1\r\nHost: x\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n"
+    async with running(tmp_path) as service:
+        with socket.create_connection(("127.0.0.1", service.port)) as connection:
+            connection.sendall(head % (MEDIA_TYPE, len(body)) + body[:5])
+            while not any(channel.requests for channel in service.service._site._channels):
+                await deferLater(reactor, 0)
+            stopped = service.service.stopService()
+            connection.sendall(body[5:])
+            await stopped
+            answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 204 ")
+    assert b"\r\nConnection: close\r\n" in answer
+    assert b" foo.dtk.io " in service.hosts

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pytest_twisted import ensureDeferred
 
 from dtkdns.web import channel
-from dtkdns.web.channel import LARGE_BODY, SMALL_BODY, largest_body, plain_segments
+from dtkdns.web.paths import LARGE_BODY, SMALL_BODY, largest_body, plain_segments
 from running import endpoint, running
 
 

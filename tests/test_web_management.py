@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pytest_twisted import ensureDeferred
 
-from dtkdns.web import gate
+from dtkdns import access
 from running import endpoint, running
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -155,7 +155,7 @@ async def test_an_address_that_an_option_set_stays_when_its_cluster_is_forgotten
 
 @ensureDeferred
 async def test_another_machine_may_read_but_not_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "is_this_machine", lambda _address: False)
+    monkeypatch.setattr(access, "is_this_machine", lambda _address: False)
     async with running(tmp_path) as service:
         for method, path in (
             ("POST", "/domains"),
@@ -178,6 +178,6 @@ async def test_a_page_of_another_site_may_not_call(tmp_path: Path) -> None:
             reply = await service.call("POST", "/domains", b"evil.io", {"Origin": origin})
             assert reply.status == 403, origin
         rebound = {"Origin": "http://evil.example:80", "Host": "evil.example:80"}
-        assert (await service.call("POST", "/domains", b"evil.io", rebound)).status == 403
+        assert (await service.call("POST", "/domains", b"evil.io", rebound)).status == 421
         own = {"Origin": f"http://127.0.0.1:{service.port}"}
         assert (await service.call("GET", "/domains", None, own)).json() == ["dtk.io"]

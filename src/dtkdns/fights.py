@@ -39,3 +39,7 @@ class Fights:
         for key in removed:
             self._deleted[key] = [*self._deleted.get(key, ())[-TURNS:], now]
         return fought
+
+    def going_on(self, now: float) -> list[Key]:
+        """The keys that have turned out to be fought over within the window before `now` (seconds)."""
+        return [key for key, when in self._told.items() if now - when <= WINDOW]

@@ -6,7 +6,7 @@ new projection to the faces. Nothing is visible before it is durable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import ParamSpec, Protocol
 
 from attrs import evolve, frozen
@@ -23,6 +23,7 @@ from dtkdns.projection import Projection
 from dtkdns.rdata import Network
 from dtkdns.settings import PostedFile, PostedFileError, Settings
 from dtkdns.state import StateError
+from dtkdns.status import StoreStatus
 from dtkdns.store import Loaded, Store, StoreError, StoreTooNewError
 from dtkdns.wire import encode_endpoints
 from dtkdns.worker import Worker
@@ -31,6 +32,11 @@ P = ParamSpec("P")
 
 LOAD_PAUSE = 5.0
 """Seconds between attempts to read a store that could not be read at start."""
+MOST_ENDPOINTS = 200_000
+"""In all clusters together."""
+MOST_CLUSTERS = 64
+MOST_DOMAINS = 100
+"""Of a cluster."""
 MOST_REMEMBERED = 64
 """Clusters of which it is remembered that external-dns has read their domains."""
 MOST_WAITING = 64
@@ -39,6 +45,10 @@ MOST_WAITING = 64
 
 class NotReadyError(Exception):
     """Nothing can be answered yet; the message is a sentence."""
+
+
+class FullError(Exception):
+    """There would be more than dtkdns keeps; nothing was changed, and the message is a sentence."""
 
 
 class NotFoundError(Exception):
@@ -91,7 +101,8 @@ class Provider:
         self._clusters: dict[str, Cluster] = {}
         self._not_ready = "dtkdns is starting: try again."
         self._held = False
-        self._disk_fails = False
+        self._disk_fails = ""
+        self._records = 0
         self._retry: IDelayedCall | None = None
         self._lock = DeferredLock()
         self._encoded: dict[str, tuple[Cluster, bytes]] = {}
@@ -141,7 +152,7 @@ class Provider:
         """The desired endpoints that are managed; the others are reported once. Raises `NotReadyError`."""
         kept, left_out = self._cluster(name).adjust(endpoints)
         known = self._left_out.get(name, frozenset())
-        if left_out or known:
+        if (left_out or known) and (name in self._left_out or len(self._left_out) < MOST_REMEMBERED):
             reports.report_left_out(name, left_out, known)
             self._left_out[name] = frozenset(endpoint.key for endpoint in left_out)
         return kept
@@ -149,15 +160,19 @@ class Provider:
     async def apply(self, name: str, changes: Changes) -> None:
         """Apply one `POST /records`, the whole of it or nothing; done when it is stored and shown.
 
-        Raises `NotReadyError`, `StoreError` (nothing was stored), or what a face raises (all was stored).
+        Raises `NotReadyError`, `FullError`, `StoreError` (nothing was stored), or what a face raises (all was
+        stored).
         """
         if not changes:
             return
         await self._turn()
         try:
             now = self._clock.seconds()
-            cluster, delta = self._cluster(name).apply(changes, now)
+            before = self._cluster(name)
+            cluster, delta = before.apply(changes, now)
+            records = self._with_room_for(before, cluster, delta.owners)
             following = await self._change(cluster, delta)
+            self._records = records
             put = (endpoint.key for endpoint in delta.put)
             reports.report_fights(name, self._fights.setdefault(name, Fights()).note(put, delta.removed, now))
             self._release()
@@ -180,10 +195,20 @@ class Provider:
     async def add_domains(self, name: str, domains: tuple[str, ...]) -> None:
         """Manage further domains.
 
-        Raises `NotReadyError`, `PostedFileError` (nothing changed), or what a face raises (it is in force).
+        Raises `NotReadyError`, `FullError`, `PostedFileError` (nothing changed), or what a face raises (it is in
+        force).
         """
         new = [domain for domain in domains if domain not in self._settings.domains(name)]
-        await self._change_settings(name, lambda settings: settings.with_domains(name, domains))
+
+        def change(settings: Settings) -> Settings:
+            following = settings.with_domains(name, domains)
+            if len(following.domains(name)) > MOST_DOMAINS:
+                raise FullError(
+                    f"A cluster has {MOST_DOMAINS} domains at most: DELETE /domains/NAME takes one away."
+                )
+            return following
+
+        await self._change_settings(name, change)
         if new and name in self._filter_read:
             self._log.info(
                 "external-dns read its domains before {new} was added: restart it (kubectl rollout restart), or it"
@@ -222,6 +247,7 @@ class Provider:
             if not delta:
                 raise NotFoundError(f"There is no record of {dns_name!a}: GET /records lists them.")
             shown = self._publish(await self._change(cluster, delta))
+            self._records -= len(delta.removed)
         finally:
             self._lock.release()
         await shown
@@ -241,6 +267,7 @@ class Provider:
             empty = evolve(cluster, endpoints={}, since={})
             self._release()
             shown = self._publish(await self._change(empty, delta))
+            self._records -= len(delta.removed)
             self._encoded.pop(name, None)
         finally:
             self._lock.release()
@@ -249,13 +276,60 @@ class Provider:
         finally:
             await self._change_settings(name, lambda settings: settings.without_cluster(name))
 
+    # What is true now
+
+    @property
+    def clusters(self) -> Mapping[str, Cluster]:
+        """The clusters that there are, by name; those without records and settings may be missing."""
+        return self._clusters
+
+    def manages(self, name: str) -> bool:
+        """Whether a name lies in a managed domain of any cluster."""
+        settings = self._settings
+        return any(names.inside(name, settings.domains(cluster)) for cluster in settings.clusters())
+
+    @property
+    def store_status(self) -> StoreStatus:
+        """How the store does."""
+        return StoreStatus(self._records, self._not_ready or self._disk_fails)
+
+    def fights(self) -> list[tuple[str, Key]]:
+        """Cluster and key of the records that two external-dns have undone to each other in the last minutes."""
+        now = self._clock.seconds()
+        return [(name, key) for name, fights in self._fights.items() for key in fights.going_on(now)]
+
     # The way of every change
+
+    def _with_room_for(self, before: Cluster, after: Cluster, owners: Iterable[str]) -> int:
+        """The number of records in all clusters once these owners have theirs. Raises `FullError`."""
+        records = self._records
+        for owner in owners:
+            records += len(after.endpoints.get(owner, ())) - len(before.endpoints.get(owner, ()))
+        if records > max(MOST_ENDPOINTS, self._records):
+            raise FullError(
+                f"There would be {records} records, and dtkdns keeps {MOST_ENDPOINTS}: nothing was changed. Forget"
+                " clusters that are gone (DELETE /clusters/NAME)."
+            )
+        if after.endpoints and not before.endpoints:
+            self._with_room_for_cluster(after.name)
+        return records
+
+    def _with_room_for_cluster(self, name: str) -> None:
+        """Raise `FullError` where this would be one cluster too many."""
+        there = self._settings.clusters() | {other for other, found in self._clusters.items() if found.endpoints}
+        if name not in there and len(there) >= MOST_CLUSTERS:
+            raise FullError(
+                f"There are {MOST_CLUSTERS} clusters, and dtkdns keeps no more: forget one that is gone"
+                " (DELETE /clusters/NAME)."
+            )
 
     async def _change_settings(self, name: str, change: Callable[[Settings], Settings]) -> None:
         await self._turn()
         try:
             old = self._cluster(name)
             settings = change(self._settings)
+            if settings != self._settings and name in settings.clusters():
+                self._with_room_for_cluster(name)
             if settings != self._settings:
                 await self._on_disk(self._posted.save, settings)
                 self._settings = settings
@@ -305,11 +379,11 @@ class Provider:
         except (PostedFileError, StoreError) as error:
             if not self._disk_fails:
                 self._log.error("{why} Calls are answered with 503 until it works again.", why=error)
-            self._disk_fails = True
+            self._disk_fails = str(error)
             raise
         if self._disk_fails:
             self._log.info("Changes can be stored again.")
-        self._disk_fails = False
+        self._disk_fails = ""
 
     def _next(self, cluster: Cluster, owners: Iterable[str]) -> _Next:
         clusters = {**self._clusters, cluster.name: cluster}
@@ -347,8 +421,8 @@ class Provider:
         for cluster in clusters.values():
             if cluster.domains:
                 reports.report_settings(cluster.name, cluster.domains, cluster.addresses or None)
-        records = sum(len(group) for cluster in clusters.values() for group in cluster.endpoints.values())
-        reports.report_counts(self.projection.shown, records)
+        self._records = sum(len(group) for cluster in clusters.values() for group in cluster.endpoints.values())
+        reports.report_counts(self.projection.shown, self._records)
         for sentence in loaded.damage:
             self._log.error(
                 "{sentence} The hosts file stays as it is until external-dns has sent its records again, in its"

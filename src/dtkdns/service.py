@@ -27,9 +27,9 @@ from dtkdns.store import StoreTooNewError
 from dtkdns.web.channel import WebhookSite
 from dtkdns.worker import Worker
 
-STOP_SECONDS = 10.0
+STOP_SECONDS = 15.0
 """How long a stop may take."""
-DRAIN_SECONDS = 8.0
+DRAIN_SECONDS = 10.0
 """How much of that requests in flight have; the rest is for the disk."""
 
 

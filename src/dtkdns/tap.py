@@ -13,13 +13,18 @@ from twisted.internet import reactor as installed_reactor
 from twisted.internet.endpoints import serverFromString
 from twisted.python import usage
 
+from dtkdns.access import Access
+from dtkdns.credentials import Credentials, CredentialsError, read_credentials
 from dtkdns.hosts.claim import ClaimError, HostsClaim
 from dtkdns.hosts.dryrun import DryRunHostsFile
 from dtkdns.hosts.inplace import Journal
 from dtkdns.hosts.replace import HostsFile, why_no_right
 from dtkdns.hosts.watch import HostsWatch
 from dtkdns.hosts.writer import HostsBlock, HostsWriter
-from dtkdns.provider import Provider
+from dtkdns.names import inside
+from dtkdns.overview import Overview
+from dtkdns.passes import Passes
+from dtkdns.provider import MOST_DOMAINS, Provider
 from dtkdns.rdata import Network
 from dtkdns.service import WebhookService
 from dtkdns.settings import (
@@ -31,6 +36,7 @@ from dtkdns.settings import (
 )
 from dtkdns.state import StateDirectory, StateError, default_path
 from dtkdns.store import Loaded, MemoryStore, SQLiteStore, Store, StoreError, StoreTooNewError, read_only
+from dtkdns.web.gate import Gate
 from dtkdns.web.site import make_site
 from dtkdns.worker import Worker
 
@@ -54,6 +60,12 @@ class Options(usage.Options):
         ["cluster-ip", "c", None, "Address of the default cluster: IPv4, IPv6, or one of each with a comma."],
         ["routable", None, None, "Networks (CIDR, with commas) that this machine reaches: load-balancer"
          " addresses in them are shown instead of the cluster's address."],
+        ["allow", None, None, "Networks (CIDR, with commas) that may call, beside this machine [default: private"
+         " networks, and those that this machine is attached to]."],
+        ["allow-management", None, "", "Networks that may also change domains and addresses, as this machine may;"
+         " `none`: nobody may."],
+        ["allow-host", None, None, "Further names of this machine, with commas, under which it is called."],
+        ["credentials", None, None, "A file of lines user:secret: every call but /healthz needs one of them."],
         ["hosts-file", None, "/etc/hosts", "The file to keep."],
         ["state", None, None, "Directory for the records [default: /var/lib/dtkdns for root,"
          " else $XDG_STATE_HOME/dtkdns]."],
@@ -75,6 +87,9 @@ class _Checked:
     """The options as values."""
 
     endpoint: str
+    access: Access
+    host_names: frozenset[str]
+    credentials: Credentials | None
     domains: tuple[str, ...]
     addresses: tuple[str, ...]
     routable: tuple[Network, ...]
@@ -93,6 +108,7 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
     checked = _check(options)
     store_worker = Worker(reactor, "store")
     hosts_worker = Worker(reactor, "hosts")
+    credentials_worker = Worker(reactor, "credentials")
     store: Store
     if checked.dry_run:
         store = MemoryStore(_read_only(checked.state))
@@ -104,9 +120,11 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
     writer = HostsWriter(block, hosts_file, hosts_worker, reactor)
     posted = PostedFile(checked.state.posted, checked.dry_run)
     provider = Provider(store, posted, checked.routable, [writer], store_worker, reactor)
+    gate = Gate(checked.access, provider.manages, checked.host_names, checked.credentials, credentials_worker)
+    overview = Overview(provider, writer, Passes(), reactor)
     return WebhookService(
         endpoint=checked.endpoint,
-        site=make_site(provider, reactor, debug=checked.debug),
+        site=make_site(gate, provider, overview, reactor, debug=checked.debug),
         provider=provider,
         posted=posted,
         option_domains=checked.domains,
@@ -116,7 +134,7 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
         claim=HostsClaim(checked.hosts_file),
         writer=writer,
         watch=HostsWatch(hosts_file, writer.check, reactor),
-        workers=(store_worker, hosts_worker),
+        workers=(store_worker, hosts_worker, credentials_worker),
         reactor=reactor,
         foreground=options.parent is not None and bool(options.parent["nodaemon"]),
     )
@@ -130,6 +148,13 @@ def _check(options: Options) -> _Checked:
         domains = _parsed(options, "domains", lambda text: parse_domains([text]))
         addresses = _parsed(options, "cluster-ip", parse_cluster_addresses)
         routable = _parsed(options, "routable", parse_networks)
+        if len(domains) > MOST_DOMAINS:
+            raise SettingError(
+                f"--domains: a cluster has {MOST_DOMAINS} domains at most, and these are {len(domains)}."
+            )
+        access = _access(options)
+        host_names = _host_names(options, domains)
+        credentials = read_credentials(options["credentials"]) if options["credentials"] else None
         endpoint = _endpoint(options["port"])
         if not options["dry-run"]:
             no_right = why_no_right(options["hosts-file"])
@@ -140,10 +165,13 @@ def _check(options: Options) -> _Checked:
             claim.take()
             claim.release()
             state.release()
-    except (SettingError, StateError, ClaimError) as error:
+    except (SettingError, CredentialsError, StateError, ClaimError) as error:
         _exit(str(error))
     return _Checked(
         endpoint=endpoint,
+        access=access,
+        host_names=host_names,
+        credentials=credentials,
         domains=domains,
         addresses=addresses,
         routable=routable,
@@ -162,6 +190,30 @@ def _parsed(options: Options, name: str, parse: Callable[[str], tuple[T, ...]]) 
         return parse(options[name])
     except SettingError as error:
         raise SettingError(f"--{name}: {error}") from error
+
+
+def _access(options: Options) -> Access:
+    """Who may call. Raises `SettingError`."""
+    allow = None if options["allow"] is None else _parsed(options, "allow", parse_networks)
+    if options["allow-management"] == "none":
+        return Access(allow, None)
+    return Access(
+        allow, _parsed(options, "allow-management", parse_networks) if options["allow-management"] else ()
+    )
+
+
+def _host_names(options: Options, domains: tuple[str, ...]) -> frozenset[str]:
+    """Further names of this machine, in lower case.
+
+    Raises `SettingError`, also for one that lies in a managed domain: where that leads is the cluster's to say.
+    """
+    found = _parsed(options, "allow-host", lambda text: parse_domains([text]))
+    for name in found:
+        if inside(name, domains):
+            raise SettingError(
+                f"--allow-host: {name} lies in a managed domain, so it cannot stand for this machine."
+            )
+    return frozenset(found)
 
 
 def _endpoint(port: str) -> str:

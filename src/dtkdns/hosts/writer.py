@@ -18,18 +18,22 @@ from dtkdns.hosts.replace import Edited, HostsFile
 from dtkdns.hosts.text import Spliced, remove, splice
 from dtkdns.hosts.versions import Signature
 from dtkdns.projection import Projection, Shown
-from dtkdns.status import HostsStatus
+from dtkdns.status import HostsStatus, PartStatus, utc
 from dtkdns.worker import Worker
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 """Seconds between attempts after a failure; each pause is twice the one before."""
+SLOW_SECONDS = 10.0
+"""A write that takes longer than this is a sign of trouble."""
 
 
 @frozen
 class _Written:
     edited: Edited
     spliced: Spliced
+    foreign_edits: int
+    """Changes by others that came in between."""
 
 
 class HostsBlock:
@@ -40,6 +44,8 @@ class HostsBlock:
         self._state = state
         self._entries = Entries()
         self._known: bytes | None = None
+        self._left: bytes | None = None
+        """The text as it was left."""
 
     def write(self, changes: Mapping[str, Shown | None]) -> _Written:
         """Take over changed names (None: no longer shown) and write the file if it differs.
@@ -48,19 +54,24 @@ class HostsBlock:
         """
         self._entries.update({name: _entry(shown) for name, shown in changes.items()})
         spliced: list[Spliced] = []
+        foreign_edits = 0
 
         def known() -> bytes | None:
             return spliced[-1].block if spliced else self._known or self._file.ours
 
         def transform(text: bytes) -> bytes:
+            nonlocal foreign_edits
+            foreign_edits += self._left is not None and text != self._left
             spliced.append(splice(text, self._entries, self._state, known()))
-            return spliced[-1].text
+            self._left = spliced[-1].text
+            return self._left
 
         edited = self._file.edit(transform, lambda text: remove(text, known()))
         self._known = known()
         taken_over = next((one.taken_over for one in spliced if one.taken_over), "")
         moved_out = dict.fromkeys(line for one in spliced for line in one.moved_out)
-        return _Written(edited, evolve(spliced[-1], taken_over=taken_over, moved_out=tuple(moved_out)))
+        whole = evolve(spliced[-1], taken_over=taken_over, moved_out=tuple(moved_out))
+        return _Written(edited, whole, foreign_edits)
 
 
 class HostsWriter:
@@ -73,7 +84,7 @@ class HostsWriter:
         self._file = file
         self._worker = worker
         self._clock = clock
-        self.status = HostsStatus()
+        self.status = HostsStatus(path=file.path)
         self._pending: dict[str, Shown | None] = {}
         self._waiting: list[Deferred[None]] = []
         self._writing: Deferred[None] | None = None
@@ -82,6 +93,22 @@ class HostsWriter:
         self._stopping: list[Deferred[None]] = []
         self._pause = FIRST_PAUSE
         self._told: set[str] = set()
+        self._began = 0.0
+
+    def readiness(self) -> PartStatus:
+        """Whether the block agrees with what should be in it; a write under way does no harm unless it is slow."""
+        now = self._clock.seconds()
+        if self.status.held:
+            detail = "left as it is until external-dns has sent its records again"
+        elif self.status.failing:
+            detail = self.status.failing
+        elif self._writing is not None and now - self._began > SLOW_SECONDS:
+            detail = f"being written for {now - self._began:.0f} s: is the disk overloaded?"
+        elif self._writing is None and self._file.signature() != self._signature:
+            detail = "changed by others just now"
+        else:
+            return PartStatus("block", True, "agrees with the records")
+        return PartStatus("block", False, detail)
 
     def hold(self) -> None:
         """Leave the block as it is until `release`: what should be in it is not known for certain."""
@@ -128,6 +155,7 @@ class HostsWriter:
             self._retry.cancel()
         pending, self._pending = self._pending, {}
         waiting, self._waiting = self._waiting, []
+        self._began = self._clock.seconds()
         done = self._worker.run(self._block.write, pending).addCallbacks(self._written, self._failed)
         self._writing = done.addBoth(self._answer, waiting)
 
@@ -169,11 +197,16 @@ class HostsWriter:
         self._report_shadowed(spliced.shadowed)
         self._signature = edited.signature if edited.settled else None
         self._pause = FIRST_PAUSE
-        self.status = HostsStatus(
+        now = self._clock.seconds()
+        self.status = evolve(
+            self.status,
             way=edited.way or self.status.way,
-            written=self._clock.seconds(),
-            held=self.status.held,
+            written=utc(now),
+            failing="",
             shadowed=spliced.shadowed,
+            writes=self.status.writes + 1,
+            seconds=self.status.seconds + now - self._began,
+            foreign_edits=self.status.foreign_edits + written.foreign_edits,
         )
 
     def _report_shadowed(self, shadowed: Mapping[str, str]) -> None:
@@ -193,11 +226,15 @@ class HostsWriter:
             failure = Failure(HostsFileError("The hosts file was not written: see the log of dtkdns."))
         reason = failure.getErrorMessage()
         self._log.error("{reason} Next try within {pause:.0f} s.", reason=reason, pause=self._pause)
-        self.status = evolve(self.status, failing=reason)
+        self.status = evolve(self.status, failing=reason, failures=self.status.failures + 1)
         self._signature = self._file.signature()
-        self._retry = self._clock.callLater(self._pause, self._write)
+        self._retry = self._clock.callLater(self._pause, self._try_again)
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         return failure
+
+    def _try_again(self) -> None:
+        self.status = evolve(self.status, retries=self.status.retries + 1)
+        self._write()
 
 
 def _entry(shown: Shown | None) -> Entry | None:

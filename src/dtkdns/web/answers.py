@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -17,6 +19,9 @@ from its first byte, and exits.
 """
 NOTHING_HERE = "There is nothing at this path."
 
+if TYPE_CHECKING:
+    from dtkdns.web.request import WebhookRequest
+
 _log = Logger()
 
 
@@ -26,7 +31,8 @@ class LateError(Exception):
 
 def reply(request: IRequest, code: int, content_type: bytes, body: bytes) -> bytes:
     """Set the reply's head for this body, and give the body back."""
-    request.setResponseCode(code)
+    request.setResponseCode(code, HTTPStatus(code).phrase.encode("ascii"))
+    request.setHeader(b"X-Content-Type-Options", b"nosniff")
     request.setHeader(b"Content-Type", content_type)
     request.setHeader(b"Content-Length", b"%d" % len(body))
     return body
@@ -49,9 +55,9 @@ def no_content(request: IRequest) -> bytes:
 
 
 def in_time(
-    work: Coroutine[Deferred[object], object, None], arrived: float, clock: IReactorTime
+    work: Coroutine[Deferred[object], object, None], request: WebhookRequest, clock: IReactorTime
 ) -> Deferred[None]:
-    """What the work comes to, or `LateError` when it is not done in time after the request arrived.
+    """What the work comes to, or `LateError` when it is not done in time after the request has arrived.
 
     The work goes on in either case, also when the client goes away, which cancels only what is returned here.
     """
@@ -65,7 +71,7 @@ def in_time(
                 )
             )
 
-    timer = clock.callLater(max(arrived + ANSWER_SECONDS - clock.seconds(), 0.0), late)
+    timer = clock.callLater(max(request.arrived + ANSWER_SECONDS - clock.seconds(), 0.0), late)
 
     def done(result: Failure | None) -> None:
         if timer.active():
@@ -77,5 +83,5 @@ def in_time(
                 "A call that was answered before it was done has failed: {why}", why=result.getErrorMessage()
             )
 
-    Deferred.fromCoroutine(work).addBoth(done)
+    request.large_until(Deferred.fromCoroutine(work).addBoth(done))
     return answer

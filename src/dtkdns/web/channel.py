@@ -1,103 +1,68 @@
-"""HTTP connections: how large a body may be, paths in one spelling, and which requests are being answered."""
+"""HTTP connections: how much is taken in and how long that may take; which requests are being answered."""
 
 from __future__ import annotations
 
-from io import BytesIO
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import cast
-from urllib.parse import unquote_to_bytes
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime, ITCPTransport
-from twisted.internet.protocol import connectionDone
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.tcp import Connection
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import IResource
-from twisted.web.server import Request, Site
+from twisted.web.server import Site
 
-from dtkdns.access import peer_address
-from dtkdns.web import answers
+from dtkdns.access import Caller
+from dtkdns.web.errors import Answer, answer_to
+from dtkdns.web.gate import Gate, MalformedError
+from dtkdns.web.limits import (
+    LARGE,
+    Connections,
+    HeadersTooLargeError,
+    LargeBodies,
+    SlowError,
+    SlowRecordsError,
+    TooLargeError,
+)
+from dtkdns.web.metrics import Metrics
+from dtkdns.web.paths import carries_records, largest_body, route_of
+from dtkdns.web.refusals import Refusals
+from dtkdns.web.request import WebhookRequest
 
 IDLE_SECONDS = 120
 """How long a connection is kept for the next request: longer than Go's client keeps it (90 s), because a POST on a
 connection that the server just closed ends external-dns.
 """
+ARRIVAL_SECONDS = 30.0
+"""How long a request may take from its first byte to its last."""
+STOPPING_SECONDS = 2.0
+"""How much of that is left once dtkdns is being stopped."""
 LINGER_SECONDS = 5
-"""How long the rest of a refused body is read and thrown away, so that the client gets to see the answer."""
-LARGE_BODY = 64 * 1024 * 1024
-"""Bytes for the two routes that carry records: 60,000 updates are 40 MiB."""
-SMALL_BODY = 4096
-"""Bytes for every other route."""
-
-
-def plain_segments(path: bytes) -> list[bytes] | None:
-    """The segments of a path, still quoted, without empty ones; None for a path that no route can mean.
-
-    Those are paths that are not UTF-8, or hide a slash or a control character in a segment.
-    """
-    segments = [segment for segment in path.split(b"/") if segment]
-    for segment in segments:
-        unquoted = unquote_to_bytes(segment)
-        if b"/" in unquoted or unquoted in {b".", b".."} or any(byte < 32 for byte in unquoted):
-            return None
-        try:
-            unquoted.decode("utf-8")
-        except UnicodeDecodeError:
-            return None
-    return segments
-
-
-def largest_body(uri: bytes) -> int:
-    """How many bytes the body of a request to this path may have."""
-    segments = plain_segments(uri.partition(b"?")[0])
-    return LARGE_BODY if segments and segments[-1] in {b"records", b"adjustendpoints"} else SMALL_BODY
-
-
-class WebhookRequest(Request):
-    """A request whose body stays in memory and within its limit."""
-
-    channel: WebhookChannel
-    room = SMALL_BODY
-    complete = False
-    arrived = 0.0
-    """When the last byte of the request was there (the reactor's seconds)."""
-
-    @property
-    def body(self) -> bytes:
-        """The whole body."""
-        return self.content.getvalue()
-
-    def gotLength(self, length: int | None) -> None:  # noqa: N802
-        self.content: BytesIO = BytesIO()
-
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
-        self.room -= len(data)
-        if self.room >= 0:
-            super().handleContentChunk(data)
-        else:
-            self.channel.refuse_body()
-
-    def getRequestHostname(self) -> bytes:  # noqa: N802
-        """The same for every request: no route depends on the host."""
-        return b"localhost"
-
-    def process(self) -> None:
-        self.complete = True
-        self.arrived = self.channel.site.clock.seconds()
-        segments = plain_segments(self.path)
-        if segments is None or not self.path.startswith(b"/") or not self.method.isascii():
-            self.write(answers.text(self, 404, answers.NOTHING_HERE))
-            self.finish()
-            return
-        self.path = b"/" + b"/".join(segments)
-        super().process()
+"""How long the rest of a refused request is read and thrown away, so that the client gets to see the answer."""
 
 
 class WebhookChannel(http.HTTPChannel):
-    """A connection that refuses a body as soon as it is known to be too large."""
+    """A connection whose requests pass the gate before their bodies are read, and that refuses too much."""
 
     site: WebhookSite
+    caller: Caller
+    _command: bytes
+    _path: bytes
+    _version: bytes
     _refused = False
+    _admitting: Deferred[None] | None = None
+    _deadline: IDelayedCall | None = None
+    _closing: IDelayedCall | None = None
+    _held = False
+    """Whether nothing is read, until there is an answer from the gate, or room."""
+    _whole = False
+    """Whether the request was whole when reading was held."""
+    _last = False
+    """Whether no request is taken after the one that is here."""
 
     def connectionMade(self) -> None:  # noqa: N802
         super().connectionMade()
@@ -105,48 +70,192 @@ class WebhookChannel(http.HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         super().connectionLost(reason)
+        self._refused = True
+        self._decide_no_more()
+        for timer in (self._deadline, self._closing):
+            if timer is not None and timer.active():
+                timer.cancel()
         self.site.closed(self)
 
     def close_when_idle(self) -> None:
-        """Close now, or after the answer to the request that is under way; one that is only half here is cut."""
-        if any(request.complete for request in self.requests):
-            self.persistent = False
-        else:
+        """Close now, or once the request that is here is answered; one that is still coming has little time."""
+        self._last = True
+        for request in self.requests:
+            self._make_last(request)
+        if self._deadline is not None:
+            self._deadline.reset(STOPPING_SECONDS)
+        elif not self.requests:
             self.loseConnection()
 
+    # A request comes in
+
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        if not self._refused:
-            super().dataReceived(data)
+        if self._refused:
+            return
+        if data and self._deadline is None and not self._handlingRequest:
+            self._deadline = self.site.clock.callLater(ARRIVAL_SECONDS, self._too_slow)
+        super().dataReceived(data)
+        if self._held and not self._refused:
+            cast(Connection, self.transport).pauseProducing()
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802
+        if self._refused:
+            return
+        if line[:1] in {b" ", b"\t"}:  # obsolete (RFC 9112, section 5.2), and read in two ways
+            self._respondToBadRequestAndDisconnect()
+        elif self._receivedHeaderSize + len(line) > self.totalHeadersSize:
+            self.lineLengthExceeded(line)
+        else:
+            super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
+        self._refuse(Failure(HeadersTooLargeError(f"Headers have {self.totalHeadersSize} bytes at most.")))
+
+    def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802
+        self._refuse(Failure(MalformedError("This is not a request of HTTP/1.1.")))
 
     def allHeadersReceived(self) -> None:  # noqa: N802
+        if self._refused:
+            return
         request: WebhookRequest = self.requests[-1]
-        request.room = largest_body(self._path)
-        if self.length is not None and self.length > request.room:
-            self.refuse_body()
-        else:
-            super().allHeadersReceived()
+        request.limit = largest_body(self._path)
+        self._wait_for(Deferred.fromCoroutine(self._admit(request)), super().allHeadersReceived)
+
+    async def _admit(self, request: WebhookRequest) -> None:
+        await self.site.gate.admit(self._path, self._command, self._version, request.requestHeaders, self.caller)
+        if self.length is not None and self.length > request.limit:
+            raise self._too_large()
+        if self.length is not None and self.length > LARGE:
+            await self._take_room(request)
+
+    async def _take_room(self, request: WebhookRequest) -> None:
+        await self.site.large_bodies.take(self.caller.name)
+        request.large = True
+
+    def body_grew(self, request: WebhookRequest) -> None:
+        """A body of unknown length becomes a large one: go on when there is room."""
+        if request.received > LARGE and not request.large and not self._held:
+            self._wait_for(Deferred.fromCoroutine(self._take_room(request)), lambda: None)
 
     def rawDataReceived(self, data: bytes) -> None:  # noqa: N802
         if not self._refused:
             super().rawDataReceived(data)
 
     def allContentReceived(self) -> None:  # noqa: N802
-        if not self._refused:
+        if self._held:
+            self._whole = True
+        elif not self._refused:
+            self._end_deadline()
             super().allContentReceived()
 
-    def refuse_body(self) -> None:
-        """Answer 413 and close, without a `100 Continue` and without reading on."""
+    def checkPersistence(self, request: WebhookRequest, version: bytes) -> bool:  # noqa: N802
+        if self._last:
+            self._make_last(request)
+            return False
+        return bool(super().checkPersistence(request, version))
+
+    def _make_last(self, request: WebhookRequest) -> None:
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        self.persistent = False
+
+    # Reading is held while something is not decided
+
+    def _wait_for(self, decision: Deferred[None], go_on: Callable[[], None]) -> None:
+        self._admitting = decision
+
+        def decided(_none: None) -> None:
+            self._admitting = None
+            go_on()
+            if self._held:
+                self._held = self.paused = False
+                cast(Connection, self.transport).resumeProducing()
+                if self._whole:
+                    self._whole = False
+                    self.allContentReceived()
+                self.dataReceived(b"")
+
+        def undecided(failure: Failure) -> None:
+            self._admitting = None
+            if failure.check(CancelledError) is None:
+                self._refuse(failure)
+
+        decision.addCallbacks(decided, undecided).addErrback(self._fault)
+        if self._admitting is not None:
+            self._held = self.paused = True
+
+    def _decide_no_more(self) -> None:
+        if self._admitting is not None:
+            self._admitting.cancel()
+
+    def _fault(self, failure: Failure) -> None:
+        self._log.failure("A connection was cut because of a fault of dtkdns itself.", failure)
+        cast(Connection, self.transport).abortConnection()
+
+    # What is not taken
+
+    def refuse_size(self) -> None:
+        """The body has turned out to be too large."""
+        self._refuse(Failure(self._too_large()))
+
+    def _too_large(self) -> TooLargeError:
+        request: WebhookRequest = self.requests[-1]
+        return TooLargeError(f"A body for this path has {request.limit} bytes at most.")
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        why = f"A request has to arrive within {ARRIVAL_SECONDS:.0f} s."
+        error: Exception = SlowError(why)
+        if self._last:
+            error = SlowRecordsError("dtkdns is being stopped: try again.")
+        elif carries_records(self._uri):
+            error = SlowRecordsError(f"{why} Try again.")
+        self._refuse(Failure(error))
+
+    def _end_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, failure: Failure) -> None:
+        """Answer and close: no `100 Continue`, nothing is read on."""
         if self._refused:
             return
         self._refused = True
-        body = b"The body is too large for this path.\n"
-        transport = cast(ITCPTransport, self.transport)
-        transport.write(
-            b"HTTP/1.1 413 Request Entity Too Large\r\nContent-Type: text/plain; charset=utf-8\r\n"
-            b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body)
-        )
+        self._end_deadline()
+        self._decide_no_more()
+        answer = answer_to(failure)
+        method: bytes = getattr(self, "_command", b"")
+        self.site.refused(self.caller, answer, f"{method.decode('latin-1')} {self._uri.decode('latin-1')}")
+        self.site.answered(self.caller, method, self._uri, answer.code, 0.0)
+        body = answer.sentence.encode("utf-8", "replace") + b"\n"
+        headers = [*answer.headers, (b"Content-Type", b"text/plain; charset=utf-8"), (b"Connection", b"close")]
+        head = b"HTTP/1.1 %d %b\r\n" % (answer.code, HTTPStatus(answer.code).phrase.encode("ascii"))
+        head += b"".join(b"%b: %b\r\n" % header for header in headers)
+        transport = cast(Connection, self.transport)
+        transport.resumeProducing()
+        transport.write(head + b"Content-Length: %d\r\n\r\n" % len(body) + (b"" if method == b"HEAD" else body))
         transport.loseWriteConnection()
         self.setTimeout(LINGER_SECONDS)
+
+    @property
+    def _uri(self) -> bytes:
+        """What the request asks for; empty as long as that is not known."""
+        return getattr(self, "_path", b"")
+
+    def timeoutConnection(self) -> None:  # noqa: N802
+        """A connection that is idle, or has lingered, is closed without a word in the log."""
+        self._closing = self.site.clock.callLater(self.abortTimeout, self._abort)
+        self.loseConnection()
+
+    def _abort(self) -> None:
+        cast(Connection, self.transport).abortConnection()
+
+
+class _Closed(Protocol):
+    """A connection that there is no room for."""
+
+    def connectionMade(self) -> None:  # noqa: N802
+        cast(Connection, self.transport).abortConnection()
 
 
 class WebhookSite(Site):
@@ -154,26 +263,56 @@ class WebhookSite(Site):
 
     _log = Logger()
 
-    def __init__(self, resource: IResource, clock: IReactorTime, *, debug: bool = False) -> None:
+    def __init__(
+        self, resource: IResource, gate: Gate, metrics: Metrics, clock: IReactorTime, *, debug: bool = False
+    ) -> None:
         super().__init__(resource, WebhookRequest, parsePOSTFormSubmission=False, timeout=IDLE_SECONDS)
         self.protocol = WebhookChannel  # type: ignore[assignment]
         self.noisy = False
+        self.gate = gate
+        self.metrics = metrics
         self.clock = clock
+        self.large_bodies = LargeBodies(clock)
+        self.connections = Connections()
+        self._refusals = Refusals(clock)
         self._debug = debug
         self._channels: set[WebhookChannel] = set()
         self._drained: Deferred[None] | None = None
 
+    def buildProtocol(self, addr: IAddress) -> Protocol:  # type: ignore[override]  # noqa: N802
+        """The protocol for a new connection; it is closed at once where there is no room for it."""
+        caller = self.gate.access.caller(addr)
+        if not self.connections.take(caller.name, stranger=not caller.may_call):
+            answer = Answer(0, "too many connections are open, of this peer or in all.", "connections")
+            self.refused(caller, answer, "a connection")
+            return _Closed()
+        channel: WebhookChannel = super().buildProtocol(addr)
+        channel.caller = caller
+        return channel
+
     def log(self, request: WebhookRequest) -> None:  # type: ignore[override]
-        """One line a request, for --debug only."""
+        """Take note of a request that is answered."""
+        seconds = self.clock.seconds() - request.arrived
+        self.answered(request.caller, request.method, request.uri, request.code, seconds)
+
+    def answered(self, caller: Caller, method: bytes, uri: bytes, code: int, seconds: float) -> None:
+        """Count an answer; with --debug it is logged."""
+        self.metrics.answered(route_of(uri), method, code, seconds)
         if self._debug:
             self._log.debug(
                 "{peer} {method} {uri} {code} in {milliseconds:.1f} ms",
-                peer=peer_address(request.getClientAddress()) or "local",
-                method=request.method.decode("latin-1"),
-                uri=ascii(request.uri.decode("latin-1"))[1:-1],
-                code=request.code,
-                milliseconds=(self.clock.seconds() - request.arrived) * 1000,
+                peer=caller.name,
+                method=method.decode("latin-1"),
+                uri=ascii(uri.decode("latin-1"))[1:-1],
+                code=code,
+                milliseconds=seconds * 1000,
             )
+
+    def refused(self, caller: Caller, answer: Answer, what: str) -> None:
+        """Count an answer that is a refusal, and say it."""
+        if answer.refusal:
+            self.metrics.refusals.labels(answer.refusal).inc()
+            self._refusals.note(caller.name, answer.refusal, what, answer.sentence)
 
     def opened(self, channel: WebhookChannel) -> None:
         """A connection was made."""
@@ -182,6 +321,7 @@ class WebhookSite(Site):
     def closed(self, channel: WebhookChannel) -> None:
         """A connection is gone."""
         self._channels.discard(channel)
+        self.connections.release(channel.caller.name, stranger=not channel.caller.may_call)
         if self._drained is not None and not self._channels and not self._drained.called:
             self._drained.callback(None)
 

@@ -13,8 +13,9 @@ from dtkdns.cluster import DEFAULT
 from dtkdns.names import to_ascii
 from dtkdns.provider import Provider
 from dtkdns.settings import SettingError, parse_cluster_addresses, parse_domains
-from dtkdns.web import answers, gate
-from dtkdns.web.channel import WebhookRequest
+from dtkdns.web import answers
+from dtkdns.web.gate import Gate
+from dtkdns.web.request import WebhookRequest
 from dtkdns.web.routes import on_every_cluster
 
 
@@ -42,7 +43,7 @@ def posted_texts(body: bytes) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def add_management(app: Klein, provider: Provider, clock: IReactorTime) -> None:
+def add_management(app: Klein, gate: Gate, provider: Provider, clock: IReactorTime) -> None:
     """Add the routes that change or tell the settings in force."""
 
     def answered(
@@ -56,41 +57,43 @@ def add_management(app: Klein, provider: Provider, clock: IReactorTime) -> None:
                 InForce(cluster, settings.domains(cluster), settings.addresses(cluster), warning),
             )
 
-        return answers.in_time(work, request.arrived, clock).addCallback(in_force)
+        return answers.in_time(work, request, clock).addCallback(in_force)
 
     @on_every_cluster(app, "/domains", "GET")
     def domains(request: WebhookRequest, cluster: str) -> bytes:
+        gate.require_host(request.requestHeaders)
         return answers.json(request, 200, provider.settings().domains(cluster))
 
     @on_every_cluster(app, "/clusterip", "GET")
     def cluster_address(request: WebhookRequest, cluster: str) -> bytes:
+        gate.require_host(request.requestHeaders)
         return answers.json(request, 200, next(iter(provider.settings().addresses(cluster)), ""))
 
     @on_every_cluster(app, "/domains", "POST")
     def add_domains(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
-        gate.require_this_machine(request)
+        gate.require_management(request.caller, request.requestHeaders)
         added = parse_domains(posted_texts(request.body))
         return answered(request, cluster, provider.add_domains(cluster, added), warn_of_single_labels(added))
 
     @on_every_cluster(app, "/clusterip", "POST")
     def set_addresses(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
-        gate.require_this_machine(request)
+        gate.require_management(request.caller, request.requestHeaders)
         addresses = parse_cluster_addresses(",".join(posted_texts(request.body)))
         return answered(request, cluster, provider.set_addresses(cluster, addresses))
 
     @on_every_cluster(app, "/domains/<domain>", "DELETE")
     def remove_domain(request: WebhookRequest, cluster: str, domain: str) -> Deferred[bytes]:
-        gate.require_this_machine(request)
+        gate.require_management(request.caller, request.requestHeaders)
         return answered(request, cluster, provider.remove_domain(cluster, to_ascii(domain)))
 
     @on_every_cluster(app, "/names/<name>", "DELETE")
     def forget_name(request: WebhookRequest, cluster: str, name: str) -> Deferred[bytes]:
-        gate.require_this_machine(request)
+        gate.require_management(request.caller, request.requestHeaders)
         return answered(request, cluster, provider.forget_name(cluster, name))
 
     @on_every_cluster(app, "/", "DELETE", at_root=False)
     def forget_cluster(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
-        gate.require_this_machine(request)
+        gate.require_management(request.caller, request.requestHeaders)
         settings = provider.settings()
         kept = [f"{domain} (--domains)" for domain in settings.option_domains]
         kept += [f"{address} (--cluster-ip)" for address in settings.option_addresses]

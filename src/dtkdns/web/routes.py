@@ -1,4 +1,4 @@
-"""Every route exists at `/`, for the default cluster, and under `/clusters/<name>/`."""
+"""Every route of the webhook exists at `/`, for the default cluster, and under `/clusters/<name>/`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from klein import Klein
 
 from dtkdns.cluster import CLUSTER_NAME, DEFAULT
 from dtkdns.provider import NotFoundError
-from dtkdns.web import gate
-from dtkdns.web.channel import WebhookRequest
+from dtkdns.web.request import WebhookRequest
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -22,15 +21,14 @@ def on_every_cluster(app: Klein, path: str, method: str, *, at_root: bool = True
     """
 
     def add(handler: Handler) -> Handler:
-        def admitted(request: WebhookRequest, cluster: str = DEFAULT, **parts: str) -> Any:
-            gate.refuse_foreign_origin(request)
+        def with_cluster(request: WebhookRequest, cluster: str = DEFAULT, **parts: str) -> Any:
             if CLUSTER_NAME.fullmatch(cluster) is None:
                 raise NotFoundError("A cluster's name is 1 to 63 of a-z, 0-9 and hyphen.")
             return handler(request, cluster, **parts)
 
         for number, base in enumerate(["/clusters/<cluster>", *([""] if at_root else [])]):
-            admitted.__name__ = f"{handler.__name__}_{number}"
-            app.route((base + path).rstrip("/") or "/", methods=[method], strict_slashes=False)(admitted)
+            with_cluster.__name__ = f"{handler.__name__}_{number}"
+            app.route((base + path).rstrip("/") or "/", methods=[method], strict_slashes=False)(with_cluster)
         return handler
 
     return add

@@ -9,18 +9,20 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from dtkdns.access import peer_address
 from dtkdns.garbage import uncollected
+from dtkdns.passes import Passes
 from dtkdns.provider import Provider
-from dtkdns.web import answers, gate
-from dtkdns.web.channel import WebhookRequest
+from dtkdns.web import answers
+from dtkdns.web.gate import require_media_type
+from dtkdns.web.limits import LARGE
+from dtkdns.web.request import WebhookRequest
 from dtkdns.web.routes import on_every_cluster
 from dtkdns.wire import MEDIA_TYPE, decode_changes, decode_endpoints, encode_endpoints, encode_filter
 
 _log = Logger()
 
 
-def add_webhook(app: Klein, provider: Provider, clock: IReactorTime) -> None:
+def add_webhook(app: Klein, provider: Provider, passes: Passes, clock: IReactorTime) -> None:
     """Add the routes that external-dns calls."""
 
     @on_every_cluster(app, "/", "GET")
@@ -28,7 +30,7 @@ def add_webhook(app: Klein, provider: Provider, clock: IReactorTime) -> None:
         domains = provider.domain_filter(cluster)
         _log.info(
             "{peer} asks which domains are managed in cluster {cluster}: {domains}.",
-            peer=peer_address(request.getClientAddress()) or "A local program",
+            peer=request.caller.name,
             cluster=cluster,
             domains=", ".join(domains) or "none yet",
         )
@@ -40,7 +42,8 @@ def add_webhook(app: Klein, provider: Provider, clock: IReactorTime) -> None:
 
     @on_every_cluster(app, "/adjustendpoints", "POST")
     def adjust(request: WebhookRequest, cluster: str) -> bytes:
-        gate.require_media_type(request)
+        require_media_type(request)
+        passes.note_pass(cluster, request.caller.name, clock.seconds())
         body = request.body
         with _many_objects(body):
             endpoints = decode_endpoints(body)
@@ -50,8 +53,9 @@ def add_webhook(app: Klein, provider: Provider, clock: IReactorTime) -> None:
 
     @on_every_cluster(app, "/records", "POST")
     def apply(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
-        gate.require_media_type(request)
-        done = answers.in_time(decode_and_apply(cluster, request.body), request.arrived, clock)
+        require_media_type(request)
+        passes.note_change(cluster, request.caller.name, clock.seconds())
+        done = answers.in_time(decode_and_apply(cluster, request.body), request, clock)
         return done.addCallback(lambda _none: answers.no_content(request))
 
     async def decode_and_apply(cluster: str, body: bytes) -> None:
@@ -60,4 +64,4 @@ def add_webhook(app: Klein, provider: Provider, clock: IReactorTime) -> None:
 
 
 def _many_objects(body: bytes) -> AbstractContextManager[None]:
-    return uncollected() if len(body) > 1024 * 1024 else nullcontext()
+    return uncollected() if len(body) > LARGE else nullcontext()

@@ -1,0 +1,91 @@
+"""One request: its body in memory and within its limit, its path in one spelling."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web.server import Request
+
+from dtkdns.access import Caller
+from dtkdns.web.paths import SMALL_BODY, plain_segments
+
+if TYPE_CHECKING:
+    from dtkdns.web.channel import WebhookChannel
+
+T = TypeVar("T")
+
+
+class WebhookRequest(Request):
+    """A request whose body stays in memory and within its limit."""
+
+    channel: WebhookChannel
+    limit = SMALL_BODY
+    """Bytes that its body may have."""
+    received = 0
+    """Bytes of its body that are there."""
+    arrived = 0.0
+    """When the last byte of the request was there (the reactor's seconds)."""
+    large = False
+    """Whether it counts as a large body, until it is answered and its work is done."""
+
+    @property
+    def body(self) -> bytes:
+        """The whole body."""
+        return self.content.getvalue()
+
+    @property
+    def caller(self) -> Caller:
+        """Who makes the request."""
+        return self.channel.caller
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802
+        self.content: BytesIO = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        self.received += len(data)
+        if self.received > self.limit:
+            self.channel.refuse_size()
+        else:
+            super().handleContentChunk(data)
+            self.channel.body_grew(self)
+
+    def getRequestHostname(self) -> bytes:  # noqa: N802
+        """The same for every request: no route depends on the host."""
+        return b"localhost"
+
+    def process(self) -> None:
+        self.arrived = self.channel.site.clock.seconds()
+        self.path = b"/" + b"/".join(plain_segments(self.path) or [])
+        super().process()
+
+    @property
+    def what(self) -> str:
+        """Method and path, as the log shows them."""
+        return f"{self.method.decode('latin-1')} {self.path.decode('latin-1')}"
+
+    def finish(self) -> None:
+        super().finish()
+        self._give_back()
+
+    def connectionLost(self, reason: Failure) -> None:  # noqa: N802
+        super().connectionLost(reason)
+        self._give_back()
+
+    def large_until(self, done: Deferred[T]) -> None:
+        """If it is a large one, count it as such until this is done, whether or not the client waits."""
+        large, self.large = self.large, False
+
+        def give_back(result: T) -> T:
+            self.large = large
+            self._give_back()
+            return result
+
+        done.addBoth(give_back)
+
+    def _give_back(self) -> None:
+        if self.large:
+            self.large = False
+            self.channel.site.large_bodies.release(self.channel.caller.name)
