@@ -63,11 +63,13 @@ class Desktop:
         self.call("GET", mark)
         next(line for line in self.service.lines() if mark in line)
 
-    def learn(self, base: str = "", *, domain: str = "dtk.io", address: str = CLUSTER_ADDRESS) -> None:
+    def learn(
+        self, base: str = "", *, url: str = "", domain: str = "dtk.io", address: str = CLUSTER_ADDRESS
+    ) -> None:
         """Make the two calls that DTK's script makes, as it makes them."""
         for path, value in (("domains", domain), ("clusterip", address)):
             curl = ["curl", "--fail", "--silent", "--show-error", "--noproxy", "*", "-X", "POST"]
-            done = self.namespace.run(*curl, f"{self.url}{base}/{path}", "-d", value)
+            done = self.namespace.run(*curl, f"{url or self.url}{base}/{path}", "-d", value)
             assert done.returncode == 0, done.stderr
 
     @contextmanager

@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
 
-from dtkdns.garbage import uncollected
+from dtkdns.garbage import WITHOUT_SEARCH, uncollected
+
+
+class Cycle:
+    itself: Cycle
 
 
 @pytest.fixture(autouse=True)
-def unfrozen() -> Iterator[None]:
-    """What is frozen here is searched again by the tests that follow."""
-    gc.enable()
-    gc.unfreeze()
+def enabled() -> Iterator[None]:
+    """Whatever fails here, the tests that follow have a collector."""
     yield
     gc.enable()
-    gc.unfreeze()
 
 
-def test_nothing_is_searched_meanwhile_and_what_is_there_at_the_end_never_again() -> None:
-    with uncollected():
+@pytest.mark.parametrize("staying", [True, False])
+def test_nothing_is_searched_meanwhile_and_what_stays_is_old_at_once(staying: bool) -> None:
+    with uncollected(staying=staying):
         assert not gc.isenabled()
         made = [[number] for number in range(1000)]
-        assert gc.get_freeze_count() == 0
     assert gc.isenabled()
-    assert gc.get_freeze_count() >= len(made)
+    oldest = {id(one) for one in gc.get_objects(generation=2)}
+    assert all((id(one) in oldest) == staying for one in made)
+
+
+def test_nothing_is_out_of_the_reach_of_a_search_for_ever() -> None:
+    with uncollected(staying=True):
+        cycle = Cycle()
+        cycle.itself = cycle
+    gone = weakref.ref(cycle)
+    del cycle
+    for _ in range(WITHOUT_SEARCH):
+        with uncollected(staying=True):
+            pass
+    assert gone() is None
 
 
 def test_the_search_goes_on_when_the_last_of_several_has_ended_in_whatever_order() -> None:
@@ -35,7 +50,6 @@ def test_the_search_goes_on_when_the_last_of_several_has_ended_in_whatever_order
     second.__enter__()
     first.__exit__(None, None, None)
     assert not gc.isenabled()
-    assert gc.get_freeze_count() == 0
     second.__exit__(None, None, None)
     assert gc.isenabled()
 

@@ -9,22 +9,33 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+WITHOUT_SEARCH = 50
+"""How often what stays may be put among the old before all that is old is searched once."""
+
 _users = 0
+_stayed = 0
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """No search meanwhile; what is there at the end is taken for what stays, and never searched.
+def uncollected(*, staying: bool = False) -> Iterator[None]:
+    """No search meanwhile.
 
-    May be held across awaits, by several at once.
+    With `staying`, what is there at the end is taken for what stays and put among the oldest, which are seldom
+    searched. May be held across awaits, by several at once.
     """
-    global _users  # noqa: PLW0603 (there is one collector)
+    global _users, _stayed  # noqa: PLW0603 (there is one collector)
     _users += 1
+    _stayed += staying
     gc.disable()
     try:
         yield
     finally:
         _users -= 1
         if not _users:
-            gc.freeze()
+            if _stayed > WITHOUT_SEARCH:  # connections that were open at one of these ends are cycles by now
+                _stayed = 0
+                gc.collect()
+            if staying:
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()

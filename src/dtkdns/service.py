@@ -103,7 +103,7 @@ class WebhookService(Service):
         settings, faults = self._posted.load(self._option_domains, self._option_addresses)
         for fault in faults:
             self._log.error("{fault}", fault=fault)
-        with uncollected():
+        with uncollected(staying=True):
             self._provider.load(settings)
         self._listen()
         self._announce(settings.domains(DEFAULT))

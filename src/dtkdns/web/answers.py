@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 
@@ -17,10 +19,15 @@ ANSWER_SECONDS = 9.0
 """After its last byte a call is answered within this time: external-dns (from v0.21) gives up after 15 s, counted
 from its first byte, and exits.
 """
+PIECE = 256 * 1024
+"""Bytes of an answer that are given to a connection at once: no more is copied for a client that does not read."""
 NOTHING_HERE = "There is nothing at this path."
 
 if TYPE_CHECKING:
     from dtkdns.web.request import WebhookRequest
+
+Answered: TypeAlias = bytes | Deferred[bytes]
+"""What a handler returns: what is to be sent, or what fires with it."""
 
 _log = Logger()
 
@@ -29,21 +36,27 @@ class LateError(Exception):
     """The work is not done in time, and goes on; the message is a sentence."""
 
 
-def reply(request: IRequest, code: int, content_type: bytes, body: bytes) -> bytes:
-    """Set the reply's head for this body, and give the body back."""
+def reply(request: IRequest, code: int, content_type: bytes, body: bytes) -> Answered:
+    """Set the reply's head for this body, and give the body back; a large one is sent piece by piece."""
     request.setResponseCode(code, HTTPStatus(code).phrase.encode("ascii"))
     request.setHeader(b"X-Content-Type-Options", b"nosniff")
     request.setHeader(b"Content-Type", content_type)
     request.setHeader(b"Content-Length", b"%d" % len(body))
-    return body
+    if len(body) <= PIECE:
+        return body
+    sender = FileSender()
+    sender.CHUNK_SIZE = PIECE
+    # A client that goes away ends the sending; nobody waits for the rest.
+    sent: Deferred[bytes] = sender.beginFileTransfer(BytesIO(body), request)
+    return sent.addBoth(lambda _last: b"")
 
 
-def text(request: IRequest, code: int, sentence: str) -> bytes:
+def text(request: IRequest, code: int, sentence: str) -> Answered:
     """A reply of one sentence for a person."""
     return reply(request, code, b"text/plain; charset=utf-8", sentence.encode("utf-8", "replace") + b"\n")
 
 
-def json(request: IRequest, code: int, value: object) -> bytes:
+def json(request: IRequest, code: int, value: object) -> Answered:
     """A reply for a program."""
     return reply(request, code, b"application/json", msgspec.json.encode(value) + b"\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import cast
 
@@ -95,7 +96,7 @@ class WebhookChannel(http.HTTPChannel):
         if data and self._deadline is None and not self._handlingRequest:
             self._deadline = self.site.clock.callLater(ARRIVAL_SECONDS, self._too_slow)
         super().dataReceived(data)
-        if self._held and not self._refused:
+        if self.paused and not self._refused:
             cast(Connection, self.transport).pauseProducing()
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
@@ -130,11 +131,11 @@ class WebhookChannel(http.HTTPChannel):
 
     async def _take_room(self, request: WebhookRequest) -> None:
         await self.site.large_bodies.take(self.caller.name)
-        request.large = True
+        request.give_back = partial(self.site.large_bodies.release, self.caller.name)
 
     def body_grew(self, request: WebhookRequest) -> None:
         """A body of unknown length becomes a large one: go on when there is room."""
-        if request.received > LARGE and not request.large and not self._held:
+        if request.received > LARGE and request.give_back is None and not self._held:
             self._wait_for(Deferred.fromCoroutine(self._take_room(request)), lambda: None)
 
     def rawDataReceived(self, data: bytes) -> None:  # noqa: N802
@@ -167,12 +168,8 @@ class WebhookChannel(http.HTTPChannel):
             self._admitting = None
             go_on()
             if self._held:
-                self._held = self.paused = False
-                cast(Connection, self.transport).resumeProducing()
-                if self._whole:
-                    self._whole = False
-                    self.allContentReceived()
-                self.dataReceived(b"")
+                self._held = False
+                self._read_on()
 
         def undecided(failure: Failure) -> None:
             self._admitting = None
@@ -182,6 +179,26 @@ class WebhookChannel(http.HTTPChannel):
         decision.addCallbacks(decided, undecided).addErrback(self._fault)
         if self._admitting is not None:
             self._held = self.paused = True
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """The client does not take its answers: no further request is looked at until it does."""
+        super().pauseProducing()
+        self.paused = True
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        super().resumeProducing()
+        self._read_on()
+
+    def _read_on(self) -> None:
+        if self._held or self._waitingForTransport or self._refused:
+            return
+        self.paused = False
+        if not self._handlingRequest:
+            cast(Connection, self.transport).resumeProducing()
+        if self._whole:
+            self._whole = False
+            self.allContentReceived()
+        self.dataReceived(b"")
 
     def _decide_no_more(self) -> None:
         if self._admitting is not None:

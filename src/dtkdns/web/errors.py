@@ -18,7 +18,7 @@ from dtkdns.provider import FullError, NotFoundError, NotReadyError
 from dtkdns.settings import PostedFileError, SetByOptionError, SettingError
 from dtkdns.store import StoreError
 from dtkdns.web import gate, limits
-from dtkdns.web.answers import NOTHING_HERE, LateError, text
+from dtkdns.web.answers import NOTHING_HERE, Answered, LateError, text
 from dtkdns.web.request import WebhookRequest
 from dtkdns.wire import WireError
 
@@ -89,7 +89,7 @@ def handle_errors(app: Klein) -> None:
     """Have the app answer every exception in plain text."""
 
     @app.handle_errors(Exception)
-    def failed(request: IRequest, failure: Failure) -> bytes:
+    def failed(request: IRequest, failure: Failure) -> Answered:
         assert isinstance(request, WebhookRequest)  # noqa: S101 (the site makes no others)
         answer = answer_to(failure)
         request.channel.site.refused(request.caller, answer, request.what)

@@ -21,6 +21,10 @@ from dtkdns.worker import Worker
 
 DESKTOP_NAMES = frozenset({"localhost", "host.docker.internal", "host.minikube.internal"})
 """What containers and VMs call the machine that they run on."""
+BROWSER_MARKS = (b"Origin", b"Sec-Fetch-Site", b"Referer", b"Accept-Language")
+"""Headers that a browser sends and external-dns does not. A page cannot leave out the last one, which comes alone
+where the name of the page's host was made to lead here.
+"""
 SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
 _HOST = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::\d{1,5})?")
@@ -102,11 +106,11 @@ class Gate:
 
     def _refuse_other_pages(self, method: bytes, headers: Headers) -> None:
         """No page of another site may make a browser call us (the Fetch standard; W3C Fetch Metadata)."""
-        origins = headers.getRawHeaders(b"Origin", [])
-        sites = headers.getRawHeaders(b"Sec-Fetch-Site", [])
-        if not origins and not sites:
+        if not any(headers.hasHeader(mark) for mark in BROWSER_MARKS):
             return
         self.require_host(headers)
+        origins = headers.getRawHeaders(b"Origin", [])
+        sites = headers.getRawHeaders(b"Sec-Fetch-Site", [])
         host = headers.getRawHeaders(b"Host", [b""])[0].lower()
         if any(origin.lower() not in {b"http://" + host, b"https://" + host} for origin in origins):
             raise OriginError("A page of another origin may not call dtkdns.")

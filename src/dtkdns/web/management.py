@@ -49,7 +49,7 @@ def add_management(app: Klein, gate: Gate, provider: Provider, clock: IReactorTi
     def answered(
         request: WebhookRequest, cluster: str, work: Coroutine[Deferred[object], object, None], warning: str = ""
     ) -> Deferred[bytes]:
-        def in_force(_none: None) -> bytes:
+        def in_force(_none: None) -> answers.Answered:
             settings = provider.settings()
             return answers.json(
                 request,
@@ -60,12 +60,12 @@ def add_management(app: Klein, gate: Gate, provider: Provider, clock: IReactorTi
         return answers.in_time(work, request, clock).addCallback(in_force)
 
     @on_every_cluster(app, "/domains", "GET")
-    def domains(request: WebhookRequest, cluster: str) -> bytes:
+    def domains(request: WebhookRequest, cluster: str) -> answers.Answered:
         gate.require_host(request.requestHeaders)
         return answers.json(request, 200, provider.settings().domains(cluster))
 
     @on_every_cluster(app, "/clusterip", "GET")
-    def cluster_address(request: WebhookRequest, cluster: str) -> bytes:
+    def cluster_address(request: WebhookRequest, cluster: str) -> answers.Answered:
         gate.require_host(request.requestHeaders)
         return answers.json(request, 200, next(iter(provider.settings().addresses(cluster)), ""))
 

@@ -16,11 +16,11 @@ def add_probes(app: Klein, gate: Gate, overview: Overview, metrics: Metrics) -> 
     """Add the routes that programs ask how dtkdns does."""
 
     @app.route("/healthz", methods=["GET"], strict_slashes=False)
-    def healthz(request: WebhookRequest) -> bytes:
+    def healthz(request: WebhookRequest) -> answers.Answered:
         return answers.text(request, 200, "ok")
 
     @app.route("/readyz", methods=["GET"], strict_slashes=False)
-    def readyz(request: WebhookRequest) -> bytes:
+    def readyz(request: WebhookRequest) -> answers.Answered:
         readiness = overview.readiness()
         code = 200 if readiness.ready else 503
         if b"application/json" in (request.getHeader(b"Accept") or b"").lower():
@@ -29,10 +29,10 @@ def add_probes(app: Klein, gate: Gate, overview: Overview, metrics: Metrics) -> 
         return answers.text(request, code, "\n".join(lines))
 
     @app.route("/metrics", methods=["GET"], strict_slashes=False)
-    def figures(request: WebhookRequest) -> bytes:
+    def figures(request: WebhookRequest) -> answers.Answered:
         return answers.reply(request, 200, CONTENT_TYPE_PLAIN_0_0_4.encode("ascii"), metrics.text())
 
     @app.route("/status", methods=["GET"], strict_slashes=False)
-    def status(request: WebhookRequest) -> bytes:
+    def status(request: WebhookRequest) -> answers.Answered:
         gate.require_host(request.requestHeaders)
         return answers.json(request, 200, overview.status())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,8 +29,8 @@ class WebhookRequest(Request):
     """Bytes of its body that are there."""
     arrived = 0.0
     """When the last byte of the request was there (the reactor's seconds)."""
-    large = False
-    """Whether it counts as a large body, until it is answered and its work is done."""
+    give_back: Callable[[], None] | None = None
+    """To be called when the room that a large body takes is free again: it is answered, and its work is done."""
 
     @property
     def body(self) -> bytes:
@@ -68,24 +69,26 @@ class WebhookRequest(Request):
 
     def finish(self) -> None:
         super().finish()
-        self._give_back()
+        self._end()
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802
         super().connectionLost(reason)
-        self._give_back()
+        self._end()
 
     def large_until(self, done: Deferred[T]) -> None:
         """If it is a large one, count it as such until this is done, whether or not the client waits."""
-        large, self.large = self.large, False
+        give_back, self.give_back = self.give_back, None
 
-        def give_back(result: T) -> T:
-            self.large = large
-            self._give_back()
+        def free(result: T) -> T:
+            if give_back is not None:
+                give_back()
             return result
 
-        done.addBoth(give_back)
+        done.addBoth(free)
 
-    def _give_back(self) -> None:
-        if self.large:
-            self.large = False
-            self.channel.site.large_bodies.release(self.channel.caller.name)
+    def _end(self) -> None:
+        # Klein leaves it in a cycle: what was not sent must not wait there for a search.
+        self.transport = None
+        give_back, self.give_back = self.give_back, None
+        if give_back is not None:
+            give_back()

@@ -26,7 +26,7 @@ def add_webhook(app: Klein, provider: Provider, passes: Passes, clock: IReactorT
     """Add the routes that external-dns calls."""
 
     @on_every_cluster(app, "/", "GET")
-    def negotiate(request: WebhookRequest, cluster: str) -> bytes:
+    def negotiate(request: WebhookRequest, cluster: str) -> answers.Answered:
         domains = provider.domain_filter(cluster)
         _log.info(
             "{peer} asks which domains are managed in cluster {cluster}: {domains}.",
@@ -37,19 +37,22 @@ def add_webhook(app: Klein, provider: Provider, passes: Passes, clock: IReactorT
         return answers.reply(request, 200, MEDIA_TYPE, encode_filter(domains))
 
     @on_every_cluster(app, "/records", "GET")
-    def records(request: WebhookRequest, cluster: str) -> bytes:
+    def records(request: WebhookRequest, cluster: str) -> answers.Answered:
         return answers.reply(request, 200, MEDIA_TYPE, provider.records(cluster))
 
     @on_every_cluster(app, "/adjustendpoints", "POST")
-    def adjust(request: WebhookRequest, cluster: str) -> bytes:
+    def adjust(request: WebhookRequest, cluster: str) -> answers.Answered:
         require_media_type(request)
         passes.note_pass(cluster, request.caller.name, clock.seconds())
-        body = request.body
-        with _many_objects(body):
-            endpoints = decode_endpoints(body)
-            kept = provider.adjust(cluster, endpoints)
-        unchanged = bool(endpoints) and len(kept) == len(endpoints)
-        return answers.reply(request, 200, MEDIA_TYPE, body if unchanged else encode_endpoints(kept))
+        with _many_objects(request.body):
+            answer = adjusted(cluster, request.body)
+        return answers.reply(request, 200, MEDIA_TYPE, answer)
+
+    def adjusted(cluster: str, body: bytes) -> bytes:
+        """The desired endpoints that are managed, in the very bytes where these are all."""
+        endpoints = decode_endpoints(body)
+        kept = provider.adjust(cluster, endpoints)
+        return body if endpoints and len(kept) == len(endpoints) else encode_endpoints(kept)
 
     @on_every_cluster(app, "/records", "POST")
     def apply(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
@@ -59,9 +62,9 @@ def add_webhook(app: Klein, provider: Provider, passes: Passes, clock: IReactorT
         return done.addCallback(lambda _none: answers.no_content(request))
 
     async def decode_and_apply(cluster: str, body: bytes) -> None:
-        with _many_objects(body):
+        with _many_objects(body, staying=True):
             await provider.apply(cluster, decode_changes(body))
 
 
-def _many_objects(body: bytes) -> AbstractContextManager[None]:
-    return uncollected() if len(body) > LARGE else nullcontext()
+def _many_objects(body: bytes, *, staying: bool = False) -> AbstractContextManager[None]:
+    return uncollected(staying=staying) if len(body) > LARGE else nullcontext()

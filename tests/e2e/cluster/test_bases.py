@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from werkzeug.security import generate_password_hash
 
 import peers
 from certificates import certificate_for
@@ -56,6 +57,32 @@ def test_over_tls_with_a_certificate_of_ones_own(tmp_path: Path, namespaced: Nam
             assert at.resolves("foo.dtk.io") == CLUSTER_ADDRESS
             see_quiet_passes(at.service)
             one.stop()
+        at.service.stop()
+
+
+@pytest.mark.parametrize("kept", ["secret", generate_password_hash("secret")], ids=["secret", "hash"])
+@every_version
+def test_with_credentials_as_dtk_gives_them_to_curl_and_to_external_dns(
+    tmp_path: Path, namespaced: Namespaced, version: str, kept: str
+) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.write_text(f"dtk:{kept}\n")
+    credentials.chmod(0o600)
+    with desktop(tmp_path, "--credentials", str(credentials)) as at:
+        # What `host-ip: dtk:secret@127.0.0.1` in config.yaml makes of every URL.
+        url = at.url.replace("//", "//dtk:secret@")
+        at.learn(url=url)
+        namespaced.apply(ingress("foo", "foo.dtk.io", target="foo.dtk.io"))
+        log = tmp_path / "external-dns.log"
+        with external_dns(version, namespaced.kubeconfig, namespaced.name, url, log) as one:
+            wait_for_change(at.service, lambda: at.names == ["foo.dtk.io"])
+            see_quiet_passes(at.service)
+            one.stop()
+        with external_dns(version, namespaced.kubeconfig, namespaced.name, at.url, log) as stranger:
+            assert stranger.process.wait(timeout=60) != 0
+        told = next(line for line in at.service.lines() if "Refused 127.0.0.1, GET /:" in line)
+        assert "--webhook-provider-url=http://USER:SECRET@HOST:PORT" in told
+        assert at.names == ["foo.dtk.io"]
         at.service.stop()
 
 
