@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dtkdns import wire
 from dtkdns.endpoint import Changes
-from dtkdns.wire import WireError
+from dtkdns.wire import TooManyError, WireError
 
 FOO = (
     b'{"dnsName":"Foo.dtk.io.","targets":["10.0.0.1","10.0.0.2"],"recordType":"A","setIdentifier":"S","recordTTL":300,'
@@ -294,7 +294,7 @@ def test_a_key_of_a_property_in_another_spelling_is_refused(key: str) -> None:
 
 
 def test_a_key_in_another_spelling_is_shown_in_ascii() -> None:
-    with pytest.raises(WireError, match=r"the key '\\u017fetIdentifier', which"):
+    with pytest.raises(WireError, match=r"which Go reads as another spelling: .*'\\u017fetIdentifier'"):
         wire.decode_endpoint('{"\u017fetIdentifier":"a"}'.encode())
 
 
@@ -432,9 +432,9 @@ def test_the_endpoints_must_be_in_an_array(body: bytes) -> None:
 
 @pytest.mark.parametrize("element", [b"null", b"[]", b"1", b'"a"', b"true", b"[{}]"])
 def test_an_element_that_is_no_object_is_refused(element: bytes) -> None:
-    with pytest.raises(WireError, match="not one that external-dns could read back"):
+    with pytest.raises(WireError, match=r"^The body is not a JSON array of endpoints: Expected `object"):
         wire.decode_endpoints(b"[" + FOO + b"," + element + b"]")
-    with pytest.raises(WireError, match="not one that external-dns could read back"):
+    with pytest.raises(WireError, match=r"^'create' is not a JSON array of endpoints: Expected `object"):
         wire.decode_changes(b'{"create":[' + FOO + b"," + element + b"]}")
 
 
@@ -579,7 +579,7 @@ def test_changes_must_be_one_object(body: bytes) -> None:
 
 @pytest.mark.parametrize("value", [b"{}", b"1", b'"a"', b"false"])
 def test_a_list_of_changes_that_is_no_array_is_refused_by_its_name(value: bytes) -> None:
-    with pytest.raises(WireError, match=r"^'UpdateOld' is not a JSON array of endpoints"):
+    with pytest.raises(WireError, match=r"^'updateOld' is not a JSON array of endpoints"):
         wire.decode_changes(b'{"create":[],"UpdateOld":' + value + b"}")
 
 
@@ -587,6 +587,53 @@ def test_a_list_of_changes_that_is_no_array_is_refused_by_its_name(value: bytes)
 def test_one_unreadable_endpoint_refuses_the_whole_of_the_changes(key: str) -> None:
     with pytest.raises(WireError):
         wire.decode_changes(b'{"create":[' + FOO + b'],"' + key.encode() + b'":[{"recordTTL":"300"}]}')
+
+
+def test_a_body_of_more_endpoints_than_can_be_kept_is_refused() -> None:
+    most = wire.MOST_ENDPOINTS
+    element = b'{"dnsName":"' + b" " * 40 + b'"}'
+    half = b"[" + b",".join([element] * (most // 2)) + b"]"
+    over = half[:-1] + b",{}]"
+    both = b'{"updateOld":' + half + b',"updateNew":%s}'
+    assert len(wire.decode_changes(both % half).update_new) == most // 2
+    with pytest.raises(TooManyError, match=r"^The body holds more than 400000 endpoints, .*\.$"):
+        wire.decode_changes(both % over)
+
+
+def test_millions_of_empty_objects_are_refused() -> None:
+    with pytest.raises(TooManyError, match=r"more than 12 times its size in memory, .*\.$"):
+        wire.decode_endpoints(b"[" + b",".join([b"{}"] * 399_999) + b"]")
+
+
+def test_small_endpoints_that_hold_nearly_nothing_but_short_texts_are_refused() -> None:
+    labels = ",".join(f'"{number:x}":"a"' for number in range(100)).encode()
+    element = b'{"dnsName":"a","labels":{' + labels + b"}}"
+    assert wire.decode_endpoints(b"[" + element + b"]")[0].labels["63"] == "a"
+    with pytest.raises(TooManyError, match="so many short texts"):
+        wire.decode_endpoints(b"[" + b",".join([element] * 5000) + b"]")
+
+
+def test_a_large_endpoint_is_refused_before_its_short_texts_fill_the_memory() -> None:
+    few, many = (b'[{"targets":[' + b",".join([b'"a"'] * number) + b"]}]" for number in (100_000, 1_000_000))
+    assert len(wire.decode_endpoints(few)[0].targets) == 100_000
+    with pytest.raises(TooManyError, match="so many short texts"):
+        wire.decode_endpoints(many)
+
+
+@pytest.mark.parametrize("text", [b'\\"', b"\\\\", b"{", b",", b"\\u003c", "\U0001f600".encode(), b'\\"},{\\"'])
+def test_one_large_text_is_accepted_whatever_it_holds(text: bytes) -> None:
+    document = b'{"dnsName":"a","targets":["' + text * (1_500_000 // len(text)) + b'"],"recordType":"TXT"}'
+    assert wire.decode_endpoints(b"[" + FOO + b"," + document + b"]")[1].document == document
+    assert wire.decode_changes(b'{"create":[' + document + b"]}").create[0].document == document
+
+
+def test_a_large_endpoint_with_unknown_fields_is_refused_when_it_holds_very_many_objects() -> None:
+    few, many = (b'{"providerSpecific":[' + b",".join([b'{"x":1}'] * number) + b"]}" for number in (5, 10_000))
+    assert wire.decode_endpoints(b"[" + few + b"]")[0].document == few
+    with pytest.raises(TooManyError, match=r"holds too many objects\.$"):
+        wire.decode_endpoints(b"[" + many + b"]")
+    text = b'{"targets":["' + b"a" * 100_000 + b'"],"x":1}'
+    assert wire.decode_endpoints(b"[" + text + b"]")[0].document == text
 
 
 def test_the_domain_filter_is_the_list_that_the_client_reads() -> None:

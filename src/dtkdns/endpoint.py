@@ -16,7 +16,7 @@ ADDRESS_TYPES = frozenset({"A", "AAAA", "CNAME"})
 """The record types that make a name resolve to an address."""
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Endpoint:
     """One record set of external-dns (its `endpoint/endpoint.go`), with the very bytes it arrived as."""
 
@@ -50,7 +50,7 @@ def make_endpoint(
     document: bytes,
 ) -> Endpoint:
     """An Endpoint from its fields, with the name normalised."""
-    normalised = names.normalise(name)
+    normalised = name.lower().removesuffix(".")  # `names.normalise`, without the time of a call
     owner = normalised if normalised.isascii() else names.to_ascii(normalised)
     return Endpoint((normalised, record_type, set_identifier), owner, targets, ttl, labels, document)
 

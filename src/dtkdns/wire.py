@@ -3,15 +3,19 @@
 The source is external-dns' `provider/webhook/api/httpapi.go` and `endpoint/endpoint.go`. An endpoint is given
 back in the very bytes it came in, so each is checked to be one that Go's `encoding/json` can read again: a
 single unreadable element in `GET /records` would end every external-dns at every start.
+
+What a body takes in memory while it is decoded, with the endpoints made of it, stays under 12 times its size; the
+body itself is not counted. One of less than 4 MiB may take what one of 4 MiB may: 48 MiB.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from typing import Annotated, Any
+from enum import Enum
+from typing import Annotated
 
 import msgspec
+from attrs import define
 
 from dtkdns.endpoint import Changes, Endpoint, make_endpoint
 
@@ -23,7 +27,27 @@ class WireError(ValueError):
     """A body is not what the protocol has there; the message is a sentence for the sender."""
 
 
-class _ProviderSpecific(msgspec.Struct, forbid_unknown_fields=True):
+class TooManyError(Exception):
+    """A body holds more than may be kept in memory; the message is a sentence for the sender."""
+
+
+MOST_ENDPOINTS = 400_000
+"""Endpoints in one body, in all its lists: each update is two."""
+_MEMORY = 12
+"""Bytes of memory for each byte of a body."""
+_SMALL_BODY = 4 * 1024 * 1024
+_WIDE = 5
+"""Bytes of memory for each byte of a document: itself, and its texts, which one wide character makes four long."""
+_OBJECTS = 265
+"""Bytes for the objects of an endpoint without targets and labels."""
+_TARGET = 70
+_LABEL = 180
+"""Bytes for the objects of one."""
+_LARGE_ENDPOINT = 64 * 1024
+"""Bytes of a document from which on it counts what is needed only while it is decoded."""
+
+
+class _ProviderSpecific(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
     name: str | None = None
     value: str | None = None
 
@@ -31,25 +55,99 @@ class _ProviderSpecific(msgspec.Struct, forbid_unknown_fields=True):
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
-class _Endpoint(msgspec.Struct, forbid_unknown_fields=True):
-    """Go leaves a field at its zero value when it is missing or null."""
+class _Endpoint(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """What external-dns sends: it leaves out what is empty."""
 
-    dnsName: str | None = None  # noqa: N815 (the protocol's own spelling)
-    targets: list[str] | None = None
+    dnsName: str = ""  # noqa: N815 (the protocol's own spelling)
+    targets: tuple[str, ...] = ()
+    recordType: str = ""  # noqa: N815
+    setIdentifier: str = ""  # noqa: N815
+    recordTTL: _Int64 = 0  # noqa: N815
+    labels: dict[str, str] = {}
+    providerSpecific: frozenset[_ProviderSpecific] = frozenset()  # noqa: N815
+    """As a set, which of millions of empty ones keeps one."""
+
+
+class _AnyProviderSpecific(_ProviderSpecific, forbid_unknown_fields=False, frozen=True, gc=False):
+    """One with fields that are unknown here, which are skipped."""
+
+
+class _AnyEndpoint(msgspec.Struct, gc=False):
+    """All that Go can read: a field that is null has its zero value, an unknown one is skipped."""
+
+    dnsName: str | None = None  # noqa: N815
+    targets: tuple[str, ...] | None = None
     recordType: str | None = None  # noqa: N815
     setIdentifier: str | None = None  # noqa: N815
     recordTTL: _Int64 | None = None  # noqa: N815
     labels: dict[str, str] | None = None
-    providerSpecific: list[_ProviderSpecific] | None = None  # noqa: N815
+    providerSpecific: frozenset[_AnyProviderSpecific] | None = None  # noqa: N815
 
 
+class _Spelled(Enum):
+    """The keys of an object as Go knows them; every other key is one, lest millions fill the memory.
+
+    A key that only Go takes for a known one is refused.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> _Spelled | None:
+        folded = str(value).casefold()
+        return None if any(member.value.casefold() == folded for member in cls) else cls("")
+
+
+class _EndpointKey(_Spelled):
+    DNS_NAME = "dnsName"
+    TARGETS = "targets"
+    RECORD_TYPE = "recordType"
+    SET_IDENTIFIER = "setIdentifier"
+    RECORD_TTL = "recordTTL"
+    LABELS = "labels"
+    PROVIDER_SPECIFIC = "providerSpecific"
+    OTHER = ""
+
+
+class _ProviderSpecificKey(_Spelled):
+    NAME = "name"
+    VALUE = "value"
+    OTHER = ""
+
+
+class _Element(msgspec.Struct, gc=False):
+    """Any object, for counting: nothing is kept of it."""
+
+
+class _ProviderSpecificKeys(msgspec.Struct, gc=False):
+    """The properties of an endpoint by their keys."""
+
+    providerSpecific: list[dict[_ProviderSpecificKey, msgspec.Raw]] | None = None  # noqa: N815
+
+
+class _List(Enum):
+    """The lists of `Changes` by their keys in JSON; every other key is one, lest millions fill the memory."""
+
+    CREATE = "create"
+    UPDATE_OLD = "updateOld"
+    UPDATE_NEW = "updateNew"
+    DELETE = "delete"
+    OTHER = ""
+
+    @classmethod
+    def _missing_(cls, value: object) -> _List:
+        return _LISTS.get(str(value).casefold(), cls.OTHER)
+
+
+_LISTS = {member.value.casefold(): member for member in _List}
+
+_elements = msgspec.json.Decoder(list[_Element] | None)
 _raw_list = msgspec.json.Decoder(list[msgspec.Raw] | None)
-_raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_any_object = msgspec.json.Decoder(dict[str, Any])
+_lists = msgspec.json.Decoder(dict[_List, msgspec.Raw])
 _endpoint = msgspec.json.Decoder(_Endpoint)
+_any_endpoint = msgspec.json.Decoder(_AnyEndpoint)
+_endpoint_keys = msgspec.json.Decoder(dict[_EndpointKey, msgspec.Raw])
+_provider_specific_keys = msgspec.json.Decoder(_ProviderSpecificKeys)
 
 _JSON_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_NO_LABELS: dict[str, str] = {}
 
 
 def decode_endpoint(document: bytes) -> Endpoint:
@@ -59,17 +157,15 @@ def decode_endpoint(document: bytes) -> Endpoint:
     """
     try:
         fields = _endpoint.decode(document)
-    except msgspec.ValidationError:
-        fields = _decode_with_unknown_fields(document)
     except _JSON_FAULTS as error:
-        raise WireError(f"An endpoint is not valid JSON: {error}.") from error
+        fields = _decode_any(document, error)
     return make_endpoint(
-        fields.dnsName or "",
-        fields.recordType or "",
-        fields.setIdentifier or "",
-        tuple(fields.targets) if fields.targets else (),
-        fields.recordTTL or 0,
-        fields.labels or _NO_LABELS,
+        fields.dnsName,
+        fields.recordType,
+        fields.setIdentifier,
+        fields.targets,
+        fields.recordTTL,
+        fields.labels,
         document,
     )
 
@@ -77,30 +173,26 @@ def decode_endpoint(document: bytes) -> Endpoint:
 def decode_endpoints(body: bytes) -> list[Endpoint]:
     """The endpoints of a JSON array; `null` is an empty one.
 
-    Raises `WireError`.
+    Raises `WireError` and `TooManyError`.
     """
-    return [decode_endpoint(document) for document in _split(body, "The body")]
+    return _decode_list(body, "The body", _Room.of(body))
 
 
 def decode_changes(body: bytes) -> Changes:
     """The changes of a `POST /records`, in today's spelling (`updateOld`) or that of v0.16 (`UpdateOld`).
 
-    Raises `WireError`.
+    Raises `WireError` and `TooManyError`.
     """
     _require_utf8(body)
     try:
-        lists = _raw_object.decode(body)
+        lists = _lists.decode(body)
     except _JSON_FAULTS as error:
         raise WireError(f"The body is not a JSON object of changes: {error}.") from error
-    found: dict[str, tuple[Endpoint, ...]] = {}
-    for key, value in lists.items():
-        field = _CHANGES.get(key.casefold())
-        if field is not None:
-            found[field] = tuple(decode_endpoint(document) for document in _split(value, repr(key)))
-    return Changes(**found)
-
-
-_CHANGES = {"create": "create", "updateold": "update_old", "updatenew": "update_new", "delete": "delete"}
+    lists.pop(_List.OTHER, None)
+    room = _Room.of(body)
+    return Changes(
+        **{key.name.lower(): tuple(_decode_list(value, repr(key.value), room)) for key, value in lists.items()}
+    )
 
 
 def encode_endpoints(endpoints: Iterable[Endpoint]) -> bytes:
@@ -113,13 +205,84 @@ def encode_filter(domains: Iterable[str]) -> bytes:
     return msgspec.json.encode({"include": list(domains)})
 
 
-def _split(body: bytes | msgspec.Raw, what: str) -> list[bytes]:
-    """The elements of a JSON array, each copied out of the body so that it does not keep the body alive."""
+@define
+class _Room:
+    """What one body may still take."""
+
+    memory: int
+    """Bytes."""
+    endpoints: int = MOST_ENDPOINTS
+
+    @classmethod
+    def of(cls, body: bytes) -> _Room:
+        return cls(_MEMORY * max(len(body), _SMALL_BODY) - _WIDE * len(body))
+
+    def take_endpoints(self, number: int) -> None:
+        """Raises `TooManyError`."""
+        self.endpoints -= number
+        if self.endpoints < 0:
+            raise TooManyError(f"The body holds more than {MOST_ENDPOINTS} endpoints, the most that can be kept.")
+        self.memory -= _OBJECTS * number
+        if self.memory < 0:
+            raise TooManyError(_TOO_DENSE)
+
+
+_TOO_DENSE = (
+    "The body holds so many short texts that they would need more than"
+    f" {_MEMORY} times its size in memory, the most that is given to them."
+)
+_TOO_STRANGE = "A large endpoint with fields that are unknown here holds too many objects."
+
+
+def _decode_list(body: bytes | msgspec.Raw, what: str, room: _Room) -> list[Endpoint]:
+    """The endpoints of a JSON array, each with a copy of its bytes, so that it does not keep the body alive.
+
+    They are counted first: of millions of elements even the list of their places would be too large.
+    """
     try:
-        elements = _raw_list.decode(body)
+        room.take_endpoints(len(_elements.decode(body) or ()))
+        documents = list(map(bytes, _raw_list.decode(body) or ()))
     except _JSON_FAULTS as error:
         raise WireError(f"{what} is not a JSON array of endpoints: {error}.") from error
-    return [bytes(element) for element in elements or ()]
+    endpoints: list[Endpoint] = []
+    left, decode = room.memory, _endpoint.decode  # the loop is `decode_endpoint`, without the time of its call
+    for document in documents:
+        if len(document) > _LARGE_ENDPOINT and _memory_to_decode(document) > left:
+            raise TooManyError(_TOO_DENSE)
+        try:
+            fields = decode(document)
+        except _JSON_FAULTS as error:
+            if len(document) > _LARGE_ENDPOINT and document.count(b"{") > len(document) // 64:
+                raise TooManyError(_TOO_STRANGE) from error
+            fields = _decode_any(document, error)
+        targets, labels = fields.targets, fields.labels
+        left -= _TARGET * len(targets) + _LABEL * len(labels)
+        if left < 0:
+            raise TooManyError(_TOO_DENSE)
+        endpoints.append(
+            make_endpoint(
+                fields.dnsName,
+                fields.recordType,
+                fields.setIdentifier,
+                targets,
+                fields.recordTTL,
+                labels,
+                document,
+            )
+        )
+    room.memory = left
+    return endpoints
+
+
+def _memory_to_decode(document: bytes) -> int:
+    """At most so many bytes are needed while an endpoint is decoded, beside those that all its bytes are given.
+
+    They are for the spellings of a name that is long and wide, or for the objects of all the texts.
+    """
+    wide = not document.isascii() or b"\\u" in document
+    plain = document.replace(b"\\\\", b"")
+    texts = (plain.count(b'"') - plain.count(b'\\"')) // 2
+    return max(13 * len(document) if wide else 0, 100 * texts - 3 * len(document))
 
 
 def _require_utf8(body: bytes) -> None:
@@ -130,36 +293,31 @@ def _require_utf8(body: bytes) -> None:
         raise WireError(f"The body is not UTF-8: {error}.") from error
 
 
-def _decode_with_unknown_fields(document: bytes) -> _Endpoint:
-    """The slow look at an endpoint that holds more than the fields known here, or a fault.
+def _decode_any(document: bytes, fault: Exception) -> _Endpoint:
+    """The slow look at an endpoint that holds more than external-dns sends today, or a fault.
 
     Go matches the keys of JSON objects by Unicode case folding, so an unknown key that folds to a known one
-    would be read there as that field.
+    would be read there as that field. `fault` is why the fast look refused it.
+
+    Raises `WireError`.
     """
+    if not isinstance(fault, msgspec.ValidationError):
+        raise WireError(f"An endpoint is not valid JSON: {fault}.") from fault
     try:
-        fields = _any_object.decode(document)
-        json.loads(document, object_pairs_hook=_each_key_once)
-        known = _only_known(fields, _Endpoint)
-        properties = known.get("providerSpecific")
-        if isinstance(properties, list):
-            known["providerSpecific"] = [
-                _only_known(item, _ProviderSpecific) if isinstance(item, dict) else item for item in properties
-            ]
-        return msgspec.convert(known, _Endpoint)
+        document.decode("utf-8")  # a decoder does not look at the text that it skips
+        fields = _any_endpoint.decode(document)
     except _JSON_FAULTS as error:
         raise WireError(f"An endpoint is not one that external-dns could read back: {error}.") from error
-
-
-def _each_key_once(pairs: list[tuple[str, Any]]) -> None:
-    """Raise `WireError` for a doubled key: only the last value would be looked at here, but Go reads all."""
-    if len(dict(pairs)) != len(pairs):
-        raise WireError("An endpoint has an object with one key twice.")
-
-
-def _only_known(fields: dict[str, Any], struct: type[msgspec.Struct]) -> dict[str, Any]:
-    known = struct.__struct_fields__
-    folded = {name.casefold() for name in known}
-    for key in fields:
-        if key not in known and key.casefold() in folded:
-            raise WireError(f"An endpoint has the key {key!a}, which Go reads as another spelling.")
-    return {key: value for key, value in fields.items() if key in known}
+    try:
+        _endpoint_keys.decode(document)
+        _provider_specific_keys.decode(document)
+    except msgspec.ValidationError as error:
+        raise WireError(f"An endpoint has a key which Go reads as another spelling: {str(error)!a}.") from error
+    return _Endpoint(
+        fields.dnsName or "",
+        fields.targets or (),
+        fields.recordType or "",
+        fields.setIdentifier or "",
+        fields.recordTTL or 0,
+        fields.labels or {},
+    )

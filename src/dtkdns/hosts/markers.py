@@ -136,7 +136,7 @@ def _closed_region(body: bytes, begin: Marker, end: Marker, known: bytes | None)
     lines = tuple(_split_lines(body))
     if _digest(body) in {begin.check, end.check}:
         return Region(begin, begin.check == end.check, lines, ())
-    mine = {_plain(line) for line in _split_lines(known)} if known is not None else None
+    mine = {_plain(line) for line in _split_lines(known)[1:-1]} if known is not None else None
 
     def ours(line: bytes) -> bool:
         return _plain(line) in mine if mine is not None else looks_rendered(line)
