@@ -38,8 +38,10 @@ _MEMORY = 12
 _SMALL_BODY = 4 * 1024 * 1024
 _WIDE = 5
 """Bytes of memory for each byte of a document: itself, and its texts, which one wide character makes four long."""
-_OBJECTS = 265
+_OBJECTS = 320
 """Bytes for the objects of an endpoint without targets and labels."""
+_OWNER = 110
+"""Bytes for an owner name that is not the name itself, as in punycode."""
 _TARGET = 70
 _LABEL = 180
 """Bytes for the objects of one."""
@@ -211,18 +213,21 @@ class _Room:
 
     memory: int
     """Bytes."""
+    objects: int
+    """Bytes for each endpoint."""
     endpoints: int = MOST_ENDPOINTS
 
     @classmethod
     def of(cls, body: bytes) -> _Room:
-        return cls(_MEMORY * max(len(body), _SMALL_BODY) - _WIDE * len(body))
+        memory = _MEMORY * max(len(body), _SMALL_BODY) - _WIDE * len(body)
+        return cls(memory, _OBJECTS if body.isascii() else _OBJECTS + _OWNER)
 
     def take_endpoints(self, number: int) -> None:
         """Raises `TooManyError`."""
         self.endpoints -= number
         if self.endpoints < 0:
             raise TooManyError(f"The body holds more than {MOST_ENDPOINTS} endpoints, the most that can be kept.")
-        self.memory -= _OBJECTS * number
+        self.memory -= self.objects * number
         if self.memory < 0:
             raise TooManyError(_TOO_DENSE)
 

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from dtkdns.cluster import DEFAULT
+from dtkdns.garbage import uncollected
 from dtkdns.names import to_ascii
 from dtkdns.provider import Provider
 from dtkdns.settings import SettingError, parse_cluster_addresses, parse_domains
@@ -57,7 +58,11 @@ def add_management(app: Klein, gate: Gate, provider: Provider, clock: IReactorTi
                 InForce(cluster, settings.domains(cluster), settings.addresses(cluster), warning),
             )
 
-        return answers.in_time(work, request, clock).addCallback(in_force)
+        return answers.in_time(for_every_name(work), request, clock).addCallback(in_force)
+
+    async def for_every_name(work: Coroutine[Deferred[object], object, None]) -> None:
+        with uncollected(staying=True):  # each may move
+            await work
 
     @on_every_cluster(app, "/domains", "GET")
     def domains(request: WebhookRequest, cluster: str) -> answers.Answered:
