@@ -11,8 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dtkdns import wire
+from dtkdns.allowance import MOST_ENDPOINTS, TooManyError
 from dtkdns.endpoint import Changes
-from dtkdns.wire import TooManyError, WireError
+from dtkdns.wire import WireError
 
 FOO = (
     b'{"dnsName":"Foo.dtk.io.","targets":["10.0.0.1","10.0.0.2"],"recordType":"A","setIdentifier":"S","recordTTL":300,'
@@ -590,7 +591,7 @@ def test_one_unreadable_endpoint_refuses_the_whole_of_the_changes(key: str) -> N
 
 
 def test_a_body_of_more_endpoints_than_can_be_kept_is_refused() -> None:
-    most = wire.MOST_ENDPOINTS
+    most = MOST_ENDPOINTS
     element = b'{"dnsName":"' + b" " * 40 + b'"}'
     half = b"[" + b",".join([element] * (most // 2)) + b"]"
     over = half[:-1] + b",{}]"

@@ -32,7 +32,7 @@ def to_ascii(name: str) -> str:
     A name that has no such form comes back normalised; `is_hostname` then says no.
     """
     lowered = normalise(name)
-    return lowered if lowered.isascii() else _punycode(lowered)
+    return lowered if lowered.isascii() or len(lowered) > 4 * MAX_NAME else _punycode(lowered)
 
 
 @lru_cache(maxsize=4096)

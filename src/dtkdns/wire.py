@@ -3,9 +3,6 @@
 The source is external-dns' `provider/webhook/api/httpapi.go` and `endpoint/endpoint.go`. An endpoint is given
 back in the very bytes it came in, so each is checked to be one that Go's `encoding/json` can read again: a
 single unreadable element in `GET /records` would end every external-dns at every start.
-
-What a body takes in memory while it is decoded, with the endpoints made of it, stays under 12 times its size; the
-body itself is not counted. One of less than 4 MiB may take what one of 4 MiB may: 48 MiB.
 """
 
 from __future__ import annotations
@@ -15,8 +12,17 @@ from enum import Enum
 from typing import Annotated
 
 import msgspec
-from attrs import define
 
+from dtkdns.allowance import (
+    LABEL,
+    LARGE_ENDPOINT,
+    TARGET,
+    TOO_DENSE,
+    Allowance,
+    TooManyError,
+    require_modest,
+    require_room,
+)
 from dtkdns.endpoint import Changes, Endpoint, make_endpoint
 
 MEDIA_TYPE = b"application/external.dns.webhook+json;version=1"
@@ -25,28 +31,6 @@ MEDIA_TYPE = b"application/external.dns.webhook+json;version=1"
 
 class WireError(ValueError):
     """A body is not what the protocol has there; the message is a sentence for the sender."""
-
-
-class TooManyError(Exception):
-    """A body holds more than may be kept in memory; the message is a sentence for the sender."""
-
-
-MOST_ENDPOINTS = 400_000
-"""Endpoints in one body, in all its lists: each update is two."""
-_MEMORY = 12
-"""Bytes of memory for each byte of a body."""
-_SMALL_BODY = 4 * 1024 * 1024
-_WIDE = 5
-"""Bytes of memory for each byte of a document: itself, and its texts, which one wide character makes four long."""
-_OBJECTS = 320
-"""Bytes for the objects of an endpoint without targets and labels."""
-_OWNER = 110
-"""Bytes for an owner name that is not the name itself, as in punycode."""
-_TARGET = 70
-_LABEL = 180
-"""Bytes for the objects of one."""
-_LARGE_ENDPOINT = 64 * 1024
-"""Bytes of a document from which on it counts what is needed only while it is decoded."""
 
 
 class _ProviderSpecific(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
@@ -94,8 +78,7 @@ class _Spelled(Enum):
 
     @classmethod
     def _missing_(cls, value: object) -> _Spelled | None:
-        folded = str(value).casefold()
-        return None if any(member.value.casefold() == folded for member in cls) else cls("")
+        return None if str(value).casefold() in _FOLDED[cls] else cls("")
 
 
 class _EndpointKey(_Spelled):
@@ -115,14 +98,19 @@ class _ProviderSpecificKey(_Spelled):
     OTHER = ""
 
 
-class _Element(msgspec.Struct, gc=False):
-    """Any object, for counting: nothing is kept of it."""
+_FOLDED: dict[type[_Spelled], set[str]] = {
+    keys: {member.value.casefold() for member in keys} for keys in (_EndpointKey, _ProviderSpecificKey)
+}
 
 
 class _ProviderSpecificKeys(msgspec.Struct, gc=False):
     """The properties of an endpoint by their keys."""
 
     providerSpecific: list[dict[_ProviderSpecificKey, msgspec.Raw]] | None = None  # noqa: N815
+
+
+class _Element(msgspec.Struct, gc=False):
+    """Any object, for counting: nothing is kept of it."""
 
 
 class _List(Enum):
@@ -177,7 +165,7 @@ def decode_endpoints(body: bytes) -> list[Endpoint]:
 
     Raises `WireError` and `TooManyError`.
     """
-    return _decode_list(body, "The body", _Room.of(body))
+    return _decode_list(body, "The body", Allowance.of(body))
 
 
 def decode_changes(body: bytes) -> Changes:
@@ -191,9 +179,12 @@ def decode_changes(body: bytes) -> Changes:
     except _JSON_FAULTS as error:
         raise WireError(f"The body is not a JSON object of changes: {error}.") from error
     lists.pop(_List.OTHER, None)
-    room = _Room.of(body)
+    allowance = Allowance.of(body)
     return Changes(
-        **{key.name.lower(): tuple(_decode_list(value, repr(key.value), room)) for key, value in lists.items()}
+        **{
+            key.name.lower(): tuple(_decode_list(value, repr(key.value), allowance))
+            for key, value in lists.items()
+        }
     )
 
 
@@ -207,63 +198,34 @@ def encode_filter(domains: Iterable[str]) -> bytes:
     return msgspec.json.encode({"include": list(domains)})
 
 
-@define
-class _Room:
-    """What one body may still take."""
-
-    memory: int
-    """Bytes."""
-    objects: int
-    """Bytes for each endpoint."""
-    endpoints: int = MOST_ENDPOINTS
-
-    @classmethod
-    def of(cls, body: bytes) -> _Room:
-        memory = _MEMORY * max(len(body), _SMALL_BODY) - _WIDE * len(body)
-        return cls(memory, _OBJECTS if body.isascii() else _OBJECTS + _OWNER)
-
-    def take_endpoints(self, number: int) -> None:
-        """Raises `TooManyError`."""
-        self.endpoints -= number
-        if self.endpoints < 0:
-            raise TooManyError(f"The body holds more than {MOST_ENDPOINTS} endpoints, the most that can be kept.")
-        self.memory -= self.objects * number
-        if self.memory < 0:
-            raise TooManyError(_TOO_DENSE)
-
-
-_TOO_DENSE = (
-    "The body holds so many short texts that they would need more than"
-    f" {_MEMORY} times its size in memory, the most that is given to them."
-)
-_TOO_STRANGE = "A large endpoint with fields that are unknown here holds too many objects."
-
-
-def _decode_list(body: bytes | msgspec.Raw, what: str, room: _Room) -> list[Endpoint]:
+def _decode_list(body: bytes | msgspec.Raw, what: str, allowance: Allowance) -> list[Endpoint]:
     """The endpoints of a JSON array, each with a copy of its bytes, so that it does not keep the body alive.
 
     They are counted first: of millions of elements even the list of their places would be too large.
     """
     try:
-        room.take_endpoints(len(_elements.decode(body) or ()))
+        allowance.take_endpoints(len(_elements.decode(body) or ()))
         documents = list(map(bytes, _raw_list.decode(body) or ()))
     except _JSON_FAULTS as error:
         raise WireError(f"{what} is not a JSON array of endpoints: {error}.") from error
     endpoints: list[Endpoint] = []
-    left, decode = room.memory, _endpoint.decode  # the loop is `decode_endpoint`, without the time of its call
+    left, decode = (
+        allowance.memory,
+        _endpoint.decode,
+    )  # the loop is `decode_endpoint`, without the time of its call
     for document in documents:
-        if len(document) > _LARGE_ENDPOINT and _memory_to_decode(document) > left:
-            raise TooManyError(_TOO_DENSE)
+        if len(document) > LARGE_ENDPOINT:
+            require_room(document, left)
         try:
             fields = decode(document)
         except _JSON_FAULTS as error:
-            if len(document) > _LARGE_ENDPOINT and document.count(b"{") > len(document) // 64:
-                raise TooManyError(_TOO_STRANGE) from error
+            if len(document) > LARGE_ENDPOINT:
+                require_modest(document)
             fields = _decode_any(document, error)
         targets, labels = fields.targets, fields.labels
-        left -= _TARGET * len(targets) + _LABEL * len(labels)
+        left -= TARGET * len(targets) + LABEL * len(labels)
         if left < 0:
-            raise TooManyError(_TOO_DENSE)
+            raise TooManyError(TOO_DENSE)
         endpoints.append(
             make_endpoint(
                 fields.dnsName,
@@ -275,19 +237,8 @@ def _decode_list(body: bytes | msgspec.Raw, what: str, room: _Room) -> list[Endp
                 document,
             )
         )
-    room.memory = left
+    allowance.memory = left
     return endpoints
-
-
-def _memory_to_decode(document: bytes) -> int:
-    """At most so many bytes are needed while an endpoint is decoded, beside those that all its bytes are given.
-
-    They are for the spellings of a name that is long and wide, or for the objects of all the texts.
-    """
-    wide = not document.isascii() or b"\\u" in document
-    plain = document.replace(b"\\\\", b"")
-    texts = (plain.count(b'"') - plain.count(b'\\"')) // 2
-    return max(13 * len(document) if wide else 0, 100 * texts - 3 * len(document))
 
 
 def _require_utf8(body: bytes) -> None:

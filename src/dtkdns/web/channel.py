@@ -109,6 +109,13 @@ class WebhookChannel(http.HTTPChannel):
         else:
             super().lineReceived(line)
 
+    def headerReceived(self, line: bytes) -> bool:  # noqa: N802
+        try:
+            return bool(super().headerReceived(line))
+        except ValueError:  # a length of thousands of digits
+            self._respondToBadRequestAndDisconnect()
+            return False
+
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
         self._refuse(Failure(HeadersTooLargeError(f"Headers have {self.totalHeadersSize} bytes at most.")))
 

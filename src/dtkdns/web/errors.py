@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException
 
+from dtkdns.allowance import TooManyError
 from dtkdns.hosts.faults import HostsFileError
 from dtkdns.provider import FullError, NotFoundError, NotReadyError
 from dtkdns.settings import PostedFileError, SetByOptionError, SettingError
@@ -49,6 +50,7 @@ _CODES: dict[type[Exception], tuple[int, str]] = {
     limits.BusyError: (503, "busy"),
     limits.SlowRecordsError: (503, "slow"),
     FullError: (507, "full"),
+    TooManyError: (507, "full"),
 }
 """For each error its status code, and a word to count it by where it is a refusal."""
 

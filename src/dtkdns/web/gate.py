@@ -81,7 +81,7 @@ class Gate:
 
     async def admit(self, path: bytes, method: bytes, version: bytes, headers: Headers, caller: Caller) -> None:
         """Raise a `RefusedError` unless this caller may make such a request."""
-        require_form(path, version, headers)
+        require_form(path, method, version, headers)
         if not caller.may_call:
             raise PeerError(
                 f"{caller.name} is in none of the networks that may call dtkdns: --allow takes all that shall,"
@@ -147,13 +147,15 @@ class Gate:
         )
 
 
-def require_form(path: bytes, version: bytes, headers: Headers) -> None:
+def require_form(path: bytes, method: bytes, version: bytes, headers: Headers) -> None:
     """Raise `MalformedError` for what RFC 9112 has a server refuse, and for a proxy's requests; or `PathError`."""
     hosts = headers.getRawHeaders(b"Host", [])
     if len(hosts) > 1 or (not hosts and version == b"HTTP/1.1"):
         raise MalformedError("A request has one Host header.")
     if not all(_HOST.fullmatch(host) for host in hosts):
         raise MalformedError("The Host header is not HOST or HOST:PORT.")
+    if method != method.upper():
+        raise MalformedError("The names of methods are in capitals.")
     if not path.startswith(b"/"):
         raise MalformedError("dtkdns is no proxy: ask for a path alone.")
     if plain_segments(path.partition(b"?")[0]) is None:
