@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import AsyncIterator, Sequence
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import pytest
 import treq
 from attrs import frozen
-from twisted.internet.threads import deferToThread
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import Clock, deferLater
+from twisted.python.failure import Failure
 
+from dtkdns.hosts import replace
 from dtkdns.hosts.inplace import Journal
 from dtkdns.hosts.kernel import Kernel
 from dtkdns.hosts.replace import HostsFile
 from dtkdns.service import WebhookService
 from dtkdns.tap import Options, makeService
+from dtkdns.web.channel import WebhookSite
 from dtkdns.wire import MEDIA_TYPE
 
 WEBHOOK = {"Content-Type": MEDIA_TYPE.decode("ascii")}
@@ -38,6 +47,32 @@ class Reply:
         return json.loads(self.body)
 
 
+class Client(Protocol):
+    """A bare connection to the service."""
+
+    def __init__(self) -> None:
+        self.received = bytearray()
+        self.lost: Deferred[None] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        self.received += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        self.lost.callback(None)
+
+    def send(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    async def has(self, text: bytes, times: int = 1) -> None:
+        """Wait until this has come so often."""
+        await until(lambda: self.received.count(text) >= times)
+
+    async def leave(self) -> None:
+        """Go away without a word."""
+        self.transport.abortConnection()
+        await self.lost
+
+
 @frozen
 class Running:
     """A service that listens on a loopback port, and its files."""
@@ -49,6 +84,10 @@ class Running:
     def port(self) -> int:
         assert self.service.port is not None
         return int(self.service.port.getHost().port)
+
+    @property
+    def site(self) -> WebhookSite:
+        return self.service._site
 
     @property
     def hosts(self) -> bytes:
@@ -76,13 +115,62 @@ class Running:
         found: list[dict[str, Any]] = (await self.call("GET", f"{base}/records")).json()
         return found
 
-    async def raw(self, data: bytes) -> bytes:
+    async def connect(self, source: str = "127.0.0.1") -> Client:
+        """A connection of the peer that has this loopback address."""
+        server = TCP4ClientEndpoint(reactor, "127.0.0.1", self.port, bindAddress=(source, 0))
+        client: Client = await connectProtocol(server, Client())
+        return client
+
+    async def raw(self, data: bytes, source: str = "127.0.0.1") -> bytes:
         """What comes back for these bytes until the server closes the connection."""
-        return await deferToThread(_exchange, self.port, data)
+        client = await self.connect(source)
+        client.send(data)
+        await client.lost
+        return bytes(client.received)
+
+    def stop_time(self) -> Clock:
+        """The clock by which requests and large bodies now wait; it stands still until it is moved."""
+        clock = Clock()
+        self.site.clock = self.site.large_bodies._clock = clock
+        return clock
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Let the service work until this is so."""
+    while not true():
+        await deferLater(reactor, 0)
 
 
 def endpoint(name: str, *targets: str, kind: str = "A", **more: Any) -> dict[str, Any]:
     return {"dnsName": name, "targets": list(targets), "recordType": kind, **more}
+
+
+def hang(monkeypatch: pytest.MonkeyPatch) -> Event:
+    """From now on the disk under the hosts file hangs, until the event is set."""
+    slow = Event()
+    edit = replace.HostsFile.edit
+
+    def wait_and_edit(
+        self: replace.HostsFile, transform: replace.Transform, foreign: replace.Foreign
+    ) -> replace.Edited:
+        slow.wait()
+        return edit(self, transform, foreign)
+
+    monkeypatch.setattr(replace.HostsFile, "edit", wait_and_edit)
+    return slow
+
+
+def credentials_file(directory: Path, *lines: str) -> tuple[str, str]:
+    """The option for a file with these lines."""
+    path = directory / "credentials"
+    path.write_text("\n".join(lines))
+    path.chmod(0o600)
+    return "--credentials", str(path)
+
+
+def basic(user: str, secret: str) -> dict[str, str]:
+    """The header that gives these credentials."""
+    return {"Authorization": "Basic " + b64encode(f"{user}:{secret}".encode()).decode()}
 
 
 def hosts_file(path: Path, kernel: Kernel | None = None) -> HostsFile:
@@ -114,12 +202,3 @@ def make_service(directory: Path, more: Sequence[str]) -> WebhookService:
     service = makeService(options)
     assert isinstance(service, WebhookService)
     return service
-
-
-def _exchange(port: int, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-        connection.sendall(data)
-        received = b""
-        while part := connection.recv(65536):
-            received += part
-        return received

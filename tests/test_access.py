@@ -1,4 +1,4 @@
-"""Which peers are this machine."""
+"""Which peers are this machine, and what every peer may do."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import ipaddress
 import socket
 from pathlib import Path
 
+import ifaddr
 import pytest
 from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 from dtkdns import access
-from dtkdns.access import is_this_machine, peer_address
+from dtkdns.access import Access, Caller, interfaces, is_this_machine, peer_address
 
 FOREIGN = ["192.0.2.1", "203.0.113.7", "2001:db8::7", "::ffff:192.0.2.1", "fe80::7%lo", "fe80::7%nothing0"]
 
@@ -32,6 +33,27 @@ def own_addresses() -> list[str]:
         except OSError:
             continue
     return found
+
+
+def attach(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Let these be the addresses of this machine's interfaces, each with its network."""
+    ips = []
+    for text in addresses:
+        address, _, prefix = text.partition("/")
+        ips.append(ifaddr.IP((address, 0, 0) if ":" in address else address, int(prefix), "eth0"))
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: [ifaddr.Adapter("eth0", "eth0", ips)])
+
+
+def caller(host: str, *, allow: str | None = None, management: str | None = "") -> Caller:
+    """A peer under these options, each of them networks with commas between."""
+
+    def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        return tuple(ipaddress.ip_network(network) for network in text.split(",") if network)
+
+    rules = Access(
+        None if allow is None else networks(allow), None if management is None else networks(management)
+    )
+    return rules.caller(peer(host))
 
 
 def refuse_all(family: socket.AddressFamily, where: tuple[object, ...]) -> None:
@@ -92,13 +114,18 @@ def test_the_very_address_of_the_peer_is_tried_and_no_other(monkeypatch: pytest.
     ]
 
 
-@pytest.mark.parametrize(("set_for", "foreign"), [(4, "192.0.2.1"), (4, "::ffff:192.0.2.1"), (6, "2001:db8::7")])
-def test_where_any_address_can_be_bound_only_loopback_counts(
-    monkeypatch: pytest.MonkeyPatch, set_for: int, foreign: str
+@pytest.mark.parametrize("host", ["192.0.2.2", "::ffff:192.0.2.2", "2001:db8::2", "fe80::2", "fe80::2%lo"])
+@pytest.mark.parametrize("bound", [4, 6])
+def test_where_any_address_can_be_bound_the_addresses_of_the_interfaces_count(
+    monkeypatch: pytest.MonkeyPatch, host: str, bound: int
 ) -> None:
-    monkeypatch.setattr(access, "_nonlocal_bind", lambda version: version == set_for)
+    monkeypatch.setattr(access, "_nonlocal_bind", lambda version: version == bound)
     monkeypatch.setattr(access, "_bind", accept_all)
-    assert not is_this_machine(peer(foreign))
+    attach(monkeypatch, "192.0.2.2/24", "2001:db8::2/64", "fe80::2/64")
+    neighbour = peer(host.replace("2%lo", "3%lo") if "%" in host else f"{host[:-1]}3")
+    any_can_be_bound = ipaddress.ip_address(str(peer_address(neighbour))).version == bound
+    assert is_this_machine(peer(host))
+    assert is_this_machine(neighbour) is not any_can_be_bound
     assert is_this_machine(peer("127.0.0.1"))
     assert is_this_machine(peer("::1"))
 
@@ -121,3 +148,129 @@ def test_the_kernels_setting_is_read_for_the_family_of_the_peer(
 
 def test_a_kernel_without_the_setting_binds_its_own_addresses_only() -> None:
     assert not access._nonlocal_bind(5)
+
+
+# What a peer may do
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only loopback is this machine, which is attached to 203.0.113.0/28 and 2001:db8:1::/64."""
+    monkeypatch.setattr(access, "_nonlocal_bind", lambda _version: False)
+    monkeypatch.setattr(access, "_bind", refuse_all)
+    attach(monkeypatch, "203.0.113.2/28", "2001:db8:1::2/64")
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize(
+    ("host", "calls"),
+    [
+        ("10.255.255.255", True),
+        ("11.0.0.0", False),
+        ("172.16.0.1", True),
+        ("172.31.255.255", True),
+        ("172.32.0.0", False),
+        ("192.168.0.1", True),
+        ("192.169.0.0", False),
+        ("169.254.1.1", True),
+        ("100.64.0.1", False),
+        ("fc00::1", True),
+        ("fdff::1", True),
+        ("fe80::1", True),
+        ("fe80::1%eth0", True),
+        ("febf::1%nothing0", True),
+        ("fec0::1", False),
+        ("2001:db8::1", False),
+        ("::ffff:192.168.0.1", True),
+        ("::ffff:8.8.8.8", False),
+        ("203.0.113.15", True),
+        ("::ffff:203.0.113.15", True),
+        ("203.0.113.16", False),
+        ("2001:db8:1::ffff", True),
+        ("2001:db8:1:1::1", False),
+    ],
+)
+def test_by_default_private_and_attached_networks_may_call_and_change_nothing(host: str, calls: bool) -> None:
+    found = caller(host)
+    assert (found.may_call, found.may_manage) == (calls, False)
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("host", ["10.0.0.1", "192.168.0.1", "203.0.113.15", "fe80::1%eth0", "8.8.4.4"])
+def test_allow_replaces_the_default_and_this_machine_may_always_call(host: str) -> None:
+    allow = "8.8.8.8/32,2001:db8:2::/48"
+    assert not caller(host, allow=allow).may_call
+    for allowed in ("8.8.8.8", "::ffff:8.8.8.8", "2001:db8:2::1"):
+        assert caller(allowed, allow=allow) == Caller(allowed.removeprefix("::ffff:"), True, False)
+    assert caller("127.0.0.1", allow=allow) == Caller("127.0.0.1", True, True)
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_who_may_change_the_rules_may_also_call() -> None:
+    found = caller("8.8.8.8", allow="10.0.0.0/8", management="8.8.8.0/24")
+    assert (found.may_call, found.may_manage) == (True, True)
+    assert not caller("8.8.9.8", allow="10.0.0.0/8", management="8.8.8.0/24").may_call
+    inside = caller("10.0.0.1", allow="10.0.0.0/8", management="8.8.8.0/24")
+    assert (inside.may_call, inside.may_manage) == (True, False)
+
+
+def test_with_management_none_nobody_changes_the_rules_and_all_may_call_that_might() -> None:
+    local = Access(None, None).caller(UNIXAddress(None))
+    assert [caller("127.0.0.1", management=None), local] == [
+        Caller("127.0.0.1", True, False),
+        Caller("a local program", True, False),
+    ]
+
+
+def test_a_program_on_a_unix_socket_may_do_everything_whatever_the_networks() -> None:
+    assert Access((), ()).caller(UNIXAddress("/run/dtkdns.sock")) == Caller("a local program", True, True)
+
+
+def test_a_peer_without_an_address_may_do_nothing() -> None:
+    found = Access().caller(HostnameAddress(b"localhost", 1))
+    assert (found.may_call, found.may_manage) == (False, False)
+
+
+def test_a_network_that_would_be_the_whole_internet_is_the_address_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    attach(monkeypatch, "203.0.113.2/0", "2001:db8::2/0", "198.51.100.2/32")
+    assert [str(interface.network) for interface in interfaces()] == [
+        "203.0.113.2/32",
+        "2001:db8::2/128",
+        "198.51.100.2/32",
+    ]
+
+
+def test_the_real_interfaces_are_those_of_this_machine() -> None:
+    found = interfaces()
+    assert ipaddress.ip_interface("127.0.0.1/8") in found
+    assert {str(interface.ip).partition("%")[0] for interface in found}.issuperset(own_addresses())
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize(
+    ("host", "options"),
+    [
+        ("127.0.0.1", {}),
+        ("192.168.0.1", {}),
+        ("8.8.8.8", {"management": "8.8.8.8/32"}),
+        ("8.8.8.8", {"allow": "8.8.8.8/32"}),
+        ("8.8.4.4", {"allow": "8.8.8.8/32"}),
+    ],
+)
+def test_the_interfaces_are_listed_only_for_a_peer_that_is_not_known_without(
+    monkeypatch: pytest.MonkeyPatch, host: str, options: dict[str, str]
+) -> None:
+    def unexpected() -> None:
+        raise AssertionError("They were listed.")
+
+    monkeypatch.setattr(ifaddr, "get_adapters", unexpected)
+    caller(host, **options)
+    with pytest.raises(AssertionError, match="listed"):
+        caller("8.8.8.8")
+
+
+def test_the_interfaces_are_listed_anew_for_each_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    attach(monkeypatch, "192.0.2.2/24")
+    assert not caller("8.8.8.8").may_call
+    attach(monkeypatch, "8.8.8.9/24")
+    assert caller("8.8.8.8").may_call

@@ -73,3 +73,17 @@ def test_what_is_long_past_is_forgotten() -> None:
     fights.note([], [], 2.0 + WINDOW + 1)
     assert not fights._deleted
     assert not fights._told
+
+
+def test_a_fight_goes_on_for_ten_minutes_after_it_was_told() -> None:
+    fights = Fights()
+    assert fights.going_on(0.0) == []
+    for now in (0.0, 1.0):
+        turn(fights, [A, B], now)
+    assert fights.going_on(1.0) == []
+    turn(fights, [B], 2.0)
+    assert fights.going_on(2.0) == [B]
+    turn(fights, [A], 3.0)
+    assert fights.going_on(2.0 + WINDOW) == [B, A]
+    assert fights.going_on(2.5 + WINDOW) == [A]
+    assert fights.going_on(3.5 + WINDOW) == []

@@ -19,9 +19,9 @@ from dtkdns.hosts.faults import HostsFileError
 from dtkdns.hosts.kernel import Lease
 from dtkdns.hosts.text import splice
 from dtkdns.hosts.versions import REMEMBERED
-from dtkdns.hosts.writer import FIRST_PAUSE, LONGEST_PAUSE, HostsBlock, HostsWriter
+from dtkdns.hosts.writer import FIRST_PAUSE, LONGEST_PAUSE, SLOW_SECONDS, HostsBlock, HostsWriter
 from dtkdns.projection import Projection, Shown
-from dtkdns.status import utc
+from dtkdns.status import HostsStatus, PartStatus, utc
 from kernels import StillKernel, append
 from running import hosts_file
 
@@ -433,6 +433,102 @@ def test_a_block_of_another_dtkdns_is_taken_over_with_a_warning(parts: Parts, lo
         f"The block in {parts.path} was that of another dtkdns (state fedcba98), which does not run: taken over."
     ]
     assert parts.lines() == ["127.0.0.1 localhost", "10.0.0.1 bar.dtk.io", "10.0.0.1 foo.dtk.io"]
+
+
+# What is counted, and whether the block agrees
+
+
+def counted(parts: Parts) -> dict[str, float]:
+    """The counters that are not zero."""
+    names = ("writes", "seconds", "failures", "retries", "foreign_edits")
+    found = {name: getattr(parts.writer.status, name) for name in names}
+    return {name: value for name, value in found.items() if value}
+
+
+def test_every_write_is_counted_with_its_time_whether_or_not_the_file_differed(parts: Parts) -> None:
+    assert counted(parts) == {}
+    for _ in range(2):
+        parts.show(shown("a.dtk.io"))
+        parts.clock.advance(0.25)
+        parts.worker.step()
+    assert counted(parts) == {"writes": 2, "seconds": 0.5}
+
+
+def test_failures_are_counted_and_the_attempts_that_follow_by_themselves(parts: Parts, disk: Disk) -> None:
+    disk.full = True
+    parts.shown_now(shown("a.dtk.io"))
+    parts.shown_now(shown("b.dtk.io"))
+    assert counted(parts) == {"failures": 2}
+    for _ in range(2):
+        parts.clock.advance(LONGEST_PAUSE)
+        parts.worker.step()
+    assert counted(parts) == {"failures": 4, "retries": 2}
+    disk.full = False
+    parts.clock.advance(LONGEST_PAUSE)
+    parts.worker.step()
+    status = parts.writer.status
+    assert (status.failures, status.retries, status.writes) == (4, 3, 1)
+
+
+def test_each_change_by_others_is_counted_once_and_our_own_never(parts: Parts) -> None:
+    parts.append("192.0.2.1 before\n")
+    parts.shown_now(shown("a.dtk.io"))
+    parts.shown_now(shown("b.dtk.io"))
+    assert "foreign_edits" not in counted(parts)
+    for number in range(1, 3):
+        parts.append(f"192.0.2.1 n{number}\n")
+        parts.writer.check()
+        parts.worker.step()
+        assert counted(parts)["foreign_edits"] == number
+    parts.kernel.before("exchange", lambda: parts.append("192.0.2.1 between\n"))
+    parts.shown_now(shown("c.dtk.io"))
+    assert counted(parts)["foreign_edits"] == 3
+
+
+def test_the_block_agrees_while_it_is_as_written_and_while_it_is_written_anew(parts: Parts) -> None:
+    parts.shown_now(shown("a.dtk.io"))
+    agrees = PartStatus("block", True, "agrees with the records")
+    assert parts.writer.readiness() == agrees
+    parts.show(shown("b.dtk.io"))
+    parts.clock.advance(SLOW_SECONDS)
+    assert parts.writer.readiness() == agrees
+    parts.clock.advance(1)
+    slow = "being written for 11 s: is the disk overloaded?"
+    assert parts.writer.readiness() == PartStatus("block", False, slow)
+    parts.worker.step()
+    assert parts.writer.readiness() == agrees
+
+
+def test_the_block_does_not_agree_while_others_have_changed_the_file(parts: Parts) -> None:
+    parts.shown_now(shown("a.dtk.io"))
+    parts.append("192.0.2.1 nas\n")
+    assert parts.writer.readiness() == PartStatus("block", False, "changed by others just now")
+    parts.writer.check()
+    assert parts.writer.readiness().ok
+    parts.worker.step()
+    assert parts.writer.readiness().ok
+
+
+def test_the_block_does_not_agree_after_a_failure_for_its_reason(parts: Parts, disk: Disk) -> None:
+    disk.full = True
+    parts.shown_now(shown("a.dtk.io"))
+    found = parts.writer.readiness()
+    assert (found.ok, found.detail) == (False, parts.writer.status.failing)
+    assert "the disk is full" in found.detail
+
+
+def test_a_block_that_is_held_does_not_agree(parts: Parts) -> None:
+    parts.shown_now(shown("a.dtk.io"))
+    parts.writer.hold()
+    held = "left as it is until external-dns has sent its records again"
+    assert parts.writer.readiness() == PartStatus("block", False, held)
+    parts.writer.release()
+    assert parts.writer.readiness().ok
+
+
+def test_before_the_first_write_nothing_is_counted(parts: Parts) -> None:
+    assert parts.writer.status == HostsStatus(path=str(parts.path))
+    assert not parts.writer.readiness().ok
 
 
 # Held

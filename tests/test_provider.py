@@ -11,13 +11,16 @@ from pytest_twisted import ensureDeferred
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
+from dtkdns import provider as provider_module
 from dtkdns.cluster import Cluster, Delta
 from dtkdns.endpoint import Changes, Endpoint, make_endpoint
 from dtkdns.fights import WINDOW
 from dtkdns.projection import Projection
-from dtkdns.provider import LOAD_PAUSE, MOST_WAITING, NotFoundError, NotReadyError, Provider
+from dtkdns.provider import LOAD_PAUSE, MOST_WAITING, FullError, NotFoundError, NotReadyError, Provider
 from dtkdns.settings import PostedFile, PostedFileError, Settings
+from dtkdns.status import StoreStatus
 from dtkdns.store import Loaded, MemoryStore, StoreError
+from running import running
 
 
 def address(name: str, target: str = "10.0.0.1") -> Endpoint:
@@ -101,6 +104,17 @@ class Parts:
     def load(self) -> Provider:
         self.provider.load(Settings(("dtk.io",)))
         return self.provider
+
+    def status(self) -> tuple[int, str]:
+        """How many records are counted, which are those that are there, and why the store fails."""
+        status = self.provider.store_status
+        there = sum(len(list(cluster.all_endpoints())) for cluster in self.provider.clusters.values())
+        assert status.records == there
+        return status.records, status.failing
+
+
+def many(number: int, prefix: str = "a") -> tuple[Endpoint, ...]:
+    return tuple(address(f"{prefix}{count}.dtk.io") for count in range(number))
 
 
 @pytest.fixture
@@ -301,3 +315,202 @@ async def test_the_same_name_in_three_clusters_is_no_fight(parts: Parts, log_lin
         await provider.apply(cluster, Changes(create=(record,)))
         await provider.apply(cluster, Changes(delete=(record,)))
     assert not any("keeps being created" in line for line in log_lines)
+
+
+# How much is kept
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dtkdns that keeps 3 records, 2 clusters and 2 domains of each."""
+    for name, most in (("MOST_ENDPOINTS", 3), ("MOST_CLUSTERS", 2), ("MOST_DOMAINS", 2)):
+        monkeypatch.setattr(provider_module, name, most)
+
+
+def test_what_is_kept_is_enough_for_60000_names_with_their_ownership_records() -> None:
+    assert provider_module.MOST_ENDPOINTS >= 3 * 60_000
+
+
+@ensureDeferred
+async def test_the_records_are_counted_through_every_kind_of_change(parts: Parts) -> None:
+    provider = parts.load()
+    assert parts.status() == (0, "")
+    await provider.apply("default", Changes(create=many(3)))
+    await provider.apply("lab", Changes(create=many(2, "b")))
+    assert parts.status() == (5, "")
+    await provider.apply("default", Changes(create=many(3)))
+    update = Changes(update_old=many(1), update_new=(address("a0.dtk.io", "10.0.0.2"),))
+    await provider.apply("default", update)
+    assert parts.status() == (5, "")
+    await provider.apply("default", Changes(delete=many(1) + many(1, "unknown")))
+    assert parts.status() == (4, "")
+    await provider.forget_name("default", "a1.dtk.io")
+    assert parts.status() == (3, "")
+    await provider.forget_cluster("lab")
+    assert parts.status() == (1, "")
+    parts.load()
+    assert parts.status() == (1, "")
+
+
+@ensureDeferred
+async def test_a_change_that_is_not_committed_is_not_counted(parts: Parts) -> None:
+    provider = parts.load()
+    await provider.apply("default", Changes(create=many(2)))
+    parts.store.failure = StoreError("The disk is full.")
+    for change in (
+        provider.apply("default", Changes(create=many(1, "b"))),
+        provider.forget_name("default", "a0.dtk.io"),
+        provider.forget_cluster("default"),
+    ):
+        with pytest.raises(StoreError):
+            await change
+        assert parts.status() == (2, "The disk is full.")
+    parts.store.failure = None
+    await provider.apply("default", Changes(create=many(1, "b")))
+    assert parts.status() == (3, "")
+
+
+@ensureDeferred
+@pytest.mark.usefixtures("small")
+async def test_more_records_than_are_kept_are_refused_whole(parts: Parts) -> None:
+    provider = parts.load()
+    await provider.apply("default", Changes(create=many(2)))
+    await provider.apply("lab", Changes(create=many(1)))
+    before, shows = [provider.records(name) for name in ("default", "lab")], len(parts.face.shows)
+    for changes in (Changes(create=many(1, "b")), Changes(delete=many(1), create=many(2, "b"))):
+        with pytest.raises(FullError, match=r"4 records, and dtkdns keeps 3.*DELETE /clusters/NAME"):
+            await provider.apply("default", changes)
+    assert [provider.records(name) for name in ("default", "lab")] == before
+    assert len(parts.face.shows) == shows
+    assert parts.status() == (3, "")
+    await provider.apply("default", Changes(delete=many(1), create=many(1, "b")))
+    await provider.forget_cluster("lab")
+    await provider.apply("default", Changes(create=many(1)))
+    assert parts.status() == (3, "")
+
+
+@ensureDeferred
+@pytest.mark.usefixtures("small")
+async def test_a_store_that_already_holds_more_may_shrink_and_change_but_not_grow(tmp_path: Path) -> None:
+    held = {one.owner: (one,) for one in many(6)}
+    parts = Parts(
+        tmp_path, Loaded({"default": Cluster("default", endpoints=held, since=dict.fromkeys(held, 1.0))})
+    )
+    provider = parts.load()
+    with pytest.raises(FullError):
+        await provider.apply("default", Changes(create=many(1, "b")))
+    await provider.apply("default", Changes(create=(address("a0.dtk.io", "10.0.0.2"),)))
+    await provider.apply("default", Changes(delete=many(2), create=many(1, "b")))
+    assert parts.status() == (5, "")
+    with pytest.raises(FullError):
+        await provider.apply("default", Changes(create=many(1)))
+    await provider.apply("default", Changes(delete=many(6)))
+    assert parts.status() == (1, "")
+
+
+@ensureDeferred
+@pytest.mark.usefixtures("small")
+async def test_one_cluster_too_many_is_refused_whether_by_its_records_or_its_settings(parts: Parts) -> None:
+    provider = parts.load()
+    await provider.apply("lab", Changes(create=many(1)))
+    for change in (
+        provider.apply("other", Changes(create=many(1))),
+        provider.add_domains("other", ("other.io",)),
+        provider.set_addresses("other", ("10.0.0.1",)),
+    ):
+        with pytest.raises(FullError, match=r"There are 2 clusters.*DELETE /clusters/NAME"):
+            await change
+    assert "other" not in provider.clusters
+    assert provider.settings().clusters() == {"default"}
+    await provider.add_domains("lab", ("lab.io",))
+    await provider.apply("lab", Changes(delete=many(1)))
+    await provider.apply("lab", Changes(create=many(1)))
+    await provider.apply("other", Changes(delete=many(1)))
+    await provider.forget_cluster("lab")
+    await provider.apply("other", Changes(create=many(1)))
+    assert parts.status() == (1, "")
+
+
+@ensureDeferred
+@pytest.mark.usefixtures("small")
+async def test_one_domain_too_many_is_refused_and_none_of_them_is_added(parts: Parts) -> None:
+    provider = parts.load()
+    with pytest.raises(FullError, match=r"2 domains at most: DELETE /domains/NAME"):
+        await provider.add_domains("default", ("a.io", "b.io"))
+    assert provider.settings().domains("default") == ("dtk.io",)
+    await provider.add_domains("default", ("a.io", "dtk.io"))
+    await provider.add_domains("default", ("a.io",))
+    with pytest.raises(FullError):
+        await provider.add_domains("default", ("b.io",))
+    await provider.remove_domain("default", "a.io")
+    await provider.add_domains("default", ("b.io",))
+    assert provider.settings().domains("default") == ("dtk.io", "b.io")
+
+
+@ensureDeferred
+@pytest.mark.usefixtures("small")
+async def test_what_is_too_much_is_a_507_which_external_dns_survives(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        records = [
+            {"dnsName": f"a{number}.dtk.io", "targets": ["10.0.0.1"], "recordType": "A"} for number in range(4)
+        ]
+        reply = await service.change(create=records)
+        assert (reply.status, reply.text.count("\n")) == (507, 1)
+        assert await service.records() == []
+        assert (await service.change(create=records[:3])).status == 204
+        assert (await service.call("POST", "/domains", b"a.io,b.io")).status == 507
+
+
+@ensureDeferred
+async def test_what_callers_make_up_is_remembered_of_so_many_clusters_only(parts: Parts) -> None:
+    provider = parts.load()
+    outside = [address("a.example")]
+    names = [f"cluster-{number}" for number in range(2 * provider_module.MOST_REMEMBERED)]
+    for _ in range(2):
+        for name in names:
+            provider.domain_filter(name)
+            provider.adjust(name, outside)
+    assert len(provider._left_out) == len(provider._filter_read) == provider_module.MOST_REMEMBERED
+    assert provider.adjust(names[-1], outside) == []
+
+
+@ensureDeferred
+async def test_what_is_left_out_is_said_again_when_it_was_managed_in_between(
+    parts: Parts, log_lines: list[str]
+) -> None:
+    provider = parts.load()
+    for endpoints in ([address("a.example")], [address("a.example")], [], [address("a.example")]):
+        provider.adjust("default", endpoints)
+    assert len([line for line in log_lines if line.startswith("a.example (A) lies in none")]) == 2
+
+
+@ensureDeferred
+async def test_a_name_is_managed_when_it_lies_in_a_domain_of_any_cluster(parts: Parts) -> None:
+    provider = parts.load()
+    await provider.add_domains("lab", ("lab.io",))
+    managed = {name: provider.manages(name) for name in ("dtk.io", "a.lab.io", "evildtk.io", "io")}
+    assert managed == {"dtk.io": True, "a.lab.io": True, "evildtk.io": False, "io": False}
+
+
+@ensureDeferred
+async def test_why_the_store_fails_is_told_until_it_works_again(parts: Parts) -> None:
+    parts.store.failure = StoreError("The disk cannot be read.")
+    provider = parts.load()
+    assert provider.store_status == StoreStatus(
+        0, f"The disk cannot be read. dtkdns tries again every {LOAD_PAUSE:.0f} s."
+    )
+    parts.store.failure = None
+    parts.clock.advance(LOAD_PAUSE)
+    assert provider.store_status == StoreStatus(0)
+
+
+@ensureDeferred
+async def test_a_fight_that_goes_on_is_told_with_its_cluster(parts: Parts) -> None:
+    provider = parts.load()
+    record = address("a.dtk.io")
+    for _ in range(4):
+        await provider.apply("lab", Changes(create=(record,)))
+        await provider.apply("lab", Changes(delete=(record,)))
+    assert provider.fights() == [("lab", record.key)]
+    parts.clock.advance(WINDOW + 1)
+    assert provider.fights() == []

@@ -6,7 +6,6 @@ import json
 import os
 import socket
 from pathlib import Path
-from threading import Event
 
 import pytest
 import treq
@@ -17,32 +16,16 @@ from twisted.internet.task import deferLater
 from twisted.web.client import HTTPConnectionPool
 
 from dtkdns import service as service_module
-from dtkdns.hosts import replace
 from dtkdns.hosts.inplace import Journal, Overwriting
 from dtkdns.hosts.kernel import Kernel
 from dtkdns.service import StartError
 from dtkdns.state import StateError
 from dtkdns.web import channel as channel_module
 from dtkdns.wire import MEDIA_TYPE
-from running import HOSTS, WEBHOOK, Running, endpoint, make_service, running
+from running import HOSTS, WEBHOOK, Running, endpoint, hang, make_service, running
 
 FOO = endpoint("foo.dtk.io", "10.32.0.45", labels={"resource": "ingress/default/test"})
 LINE = b"10.32.0.45 foo.dtk.io # ingress/default/test\n"
-
-
-def hang(monkeypatch: pytest.MonkeyPatch) -> Event:
-    """From now on the disk under the hosts file hangs, until the event is set."""
-    slow = Event()
-    edit = replace.HostsFile.edit
-
-    def wait_and_edit(
-        self: replace.HostsFile, transform: replace.Transform, foreign: replace.Foreign
-    ) -> replace.Edited:
-        slow.wait()
-        return edit(self, transform, foreign)
-
-    monkeypatch.setattr(replace.HostsFile, "edit", wait_and_edit)
-    return slow
 
 
 def contents(directory: Path) -> dict[Path, bytes]:

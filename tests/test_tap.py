@@ -7,11 +7,13 @@ import socket
 import stat
 import subprocess
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from dtkdns import tap
+from dtkdns.access import Access
 from dtkdns.tap import Options, makeService
 
 TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "--pidfile="]
@@ -42,6 +44,17 @@ def exit_sentence(directory: Path, *more: str) -> str:
         ("--domains=", "empty"),
         ("--cluster-ip=x", "not an IPv4"),
         ("--routable=10.0.0.1/8", "give a network"),
+        ("--allow=10.0.0.1/8", "--allow: 10.0.0.1/8 has host bits set: give a network"),
+        ("--allow=", "--allow: "),
+        ("--allow-management=nobody", "--allow-management: 'nobody' does not appear"),
+        ("--allow-host=a b", "--allow-host: 'a b' is not a domain"),
+        ("--allow-host=10.0.0.1", "--allow-host: '10.0.0.1' is an address"),
+        ("--credentials=/nowhere/at/all", "/nowhere/at/all cannot be read (No such file or directory)"),
+        ("--credentials=/dev/null", "/dev/null is open to other users: chmod 600"),
+        (
+            "--domains=" + ",".join(f"a{number}.io" for number in range(101)),
+            "100 domains at most, and these are 101",
+        ),
         ("--port=http", "give a number"),
         ("--port=65536", "give a number"),
         ("--port=nonsense:5000", "is not an endpoint"),
@@ -54,6 +67,32 @@ def exit_sentence(directory: Path, *more: str) -> str:
 )
 def test_a_wrong_value_is_one_sentence(tmp_path: Path, option: str, word: str) -> None:
     assert word in exit_sentence(tmp_path, option)
+
+
+@pytest.mark.parametrize("name", ["dtk.io", "www.dtk.io", "WWW.DTK.IO."])
+def test_a_managed_name_cannot_be_one_of_this_machine(tmp_path: Path, name: str) -> None:
+    sentence = exit_sentence(tmp_path, "--domains=dtk.io", f"--allow-host=desk.lan,{name}")
+    assert sentence.endswith(
+        f"{name.lower().rstrip('.')} lies in a managed domain, so it cannot stand for this machine."
+    )
+    assert tap._host_names(options(tmp_path, "--allow-host=DESK.lan,evildtk.io"), ("dtk.io",)) == {
+        "desk.lan",
+        "evildtk.io",
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ([], Access(None, ())),
+        (["--allow=192.0.2.0/24,fd00::/8"], Access((ip_network("192.0.2.0/24"), ip_network("fd00::/8")), ())),
+        (["--allow-management=10.0.0.1"], Access(None, (ip_network("10.0.0.1/32"),))),
+        (["--allow-management=none"], Access(None, None)),
+        (["--allow-management="], Access(None, ())),
+    ],
+)
+def test_who_may_call_is_as_the_options_say(tmp_path: Path, more: list[str], expected: Access) -> None:
+    assert tap._access(options(tmp_path, *more)) == expected
 
 
 def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
@@ -117,7 +156,17 @@ def test_a_fault_ends_twistd_with_status_1_and_no_traceback(tmp_path: Path, mode
 
 def test_help_lists_the_options(tmp_path: Path) -> None:
     done = subprocess.run([*TWISTD, "dtkdns", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    for option in ("--port", "--domains", "--cluster-ip", "--routable", "--hosts-file", "--state", "--dry-run"):
+    options = (
+        "--port",
+        "--domains",
+        "--cluster-ip",
+        "--routable",
+        "--hosts-file",
+        "--state",
+        "--dry-run",
+        "--allow",
+    )
+    for option in (*options, "--allow-management", "--allow-host", "--credentials"):
         assert option in done.stdout
 
 

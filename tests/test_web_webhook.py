@@ -6,11 +6,6 @@ import json
 from pathlib import Path
 
 from pytest_twisted import ensureDeferred
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
 
 from dtkdns.wire import MEDIA_TYPE
 from running import WEBHOOK, endpoint, running
@@ -158,22 +153,9 @@ async def test_a_client_that_goes_away_undoes_nothing(tmp_path: Path) -> None:
     body = json.dumps({"create": [FOO]}).encode()
     head = b"POST /records HTTP/1.1\r\nHost: x\r\nContent-Type: " + MEDIA_TYPE + b"\r\nContent-Length: %d\r\n\r\n"
     async with running(tmp_path) as service:
-        connection = await open_connection(service.port)
-        connection.transport.write(head % len(body) + body)
-        connection.transport.loseConnection()
-        await connection.lost
+        client = await service.connect()
+        client.send(head % len(body) + body)
+        client.transport.loseConnection()
+        await client.lost
         await service.change(create=[endpoint("b.dtk.io", "10.0.0.1")])
         assert FOO in await service.records()
-
-
-class Connection(Protocol):
-    def __init__(self) -> None:
-        self.lost: Deferred[None] = Deferred()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
-        self.lost.callback(None)
-
-
-async def open_connection(port: int) -> Connection:
-    endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
-    return await connectProtocol(endpoint, Connection())

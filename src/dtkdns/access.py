@@ -86,10 +86,14 @@ def is_this_machine(peer: IAddress) -> bool:
 def interfaces() -> list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
     """The addresses of this machine's interfaces, each with the network that it is attached to by it.
 
-    One whose network would be the whole internet stands for its address only.
+    One whose network would be the whole internet stands for its address only; none where they cannot be read.
     """
     found = []
-    for adapter in ifaddr.get_adapters():
+    try:
+        adapters = list(ifaddr.get_adapters())
+    except OSError:
+        return []
+    for adapter in adapters:
         for entry in adapter.ips:
             address = entry.ip if isinstance(entry.ip, str) else entry.ip[0]
             length = f"/{entry.network_prefix}" if entry.network_prefix else ""

@@ -25,6 +25,7 @@ from dtkdns.web.limits import (
     Connections,
     HeadersTooLargeError,
     LargeBodies,
+    LongUriError,
     SlowError,
     SlowRecordsError,
     TooLargeError,
@@ -117,7 +118,8 @@ class WebhookChannel(http.HTTPChannel):
             return False
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
-        self._refuse(Failure(HeadersTooLargeError(f"Headers have {self.totalHeadersSize} bytes at most.")))
+        kind = HeadersTooLargeError if self._uri else LongUriError
+        self._refuse(Failure(kind(f"Path and headers have {self.totalHeadersSize} bytes at most.")))
 
     def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802
         self._refuse(Failure(MalformedError("This is not a request of HTTP/1.1.")))
@@ -157,10 +159,12 @@ class WebhookChannel(http.HTTPChannel):
             super().allContentReceived()
 
     def checkPersistence(self, request: WebhookRequest, version: bytes) -> bool:  # noqa: N802
+        fields = request.requestHeaders.getRawHeaders(b"Connection", [])
+        options = {option.strip().lower() for field in fields for option in field.split(b",")}
+        self._last = self._last or b"close" in options or version != b"HTTP/1.1"
         if self._last:
             self._make_last(request)
-            return False
-        return bool(super().checkPersistence(request, version))
+        return not self._last
 
     def _make_last(self, request: WebhookRequest) -> None:
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])

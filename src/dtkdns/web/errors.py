@@ -39,6 +39,7 @@ _CODES: dict[type[Exception], tuple[int, str]] = {
     limits.SlowError: (408, "slow"),
     SetByOptionError: (409, ""),
     limits.TooLargeError: (413, "size"),
+    limits.LongUriError: (414, "size"),
     gate.MediaTypeError: (415, "media_type"),
     gate.HostError: (421, "host"),
     limits.HeadersTooLargeError: (431, "size"),

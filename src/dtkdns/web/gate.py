@@ -27,7 +27,8 @@ where the name of the page's host was made to lead here.
 """
 SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
-_HOST = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::\d{1,5})?")
+_TARGET = re.compile(rb"/[!\"$-~]*")
+_HOST = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::\d{0,5})?")
 
 
 class RefusedError(Exception):
@@ -135,9 +136,8 @@ class Gate:
 
         A managed name is never one: what it leads to is the cluster's to say.
         """
-        found = _HOST.fullmatch(headers.getRawHeaders(b"Host", [b"localhost"])[0])
-        host = b"".join(found.groups(b"")).decode("ascii").lower().rstrip(".") if found else ""
-        if found and (found[1] is not None or _is_ipv4(host)):
+        host = _host(headers.getRawHeaders(b"Host", [b"localhost"])[0])
+        if _is_address(host):
             return
         if host in {*DESKTOP_NAMES, *self.hosts, *_own_names()} and not self.manages(host):
             return
@@ -152,12 +152,14 @@ def require_form(path: bytes, method: bytes, version: bytes, headers: Headers) -
     hosts = headers.getRawHeaders(b"Host", [])
     if len(hosts) > 1 or (not hosts and version == b"HTTP/1.1"):
         raise MalformedError("A request has one Host header.")
-    if not all(_HOST.fullmatch(host) for host in hosts):
-        raise MalformedError("The Host header is not HOST or HOST:PORT.")
+    for host in hosts:
+        _host(host)
     if method != method.upper():
         raise MalformedError("The names of methods are in capitals.")
     if not path.startswith(b"/"):
         raise MalformedError("dtkdns is no proxy: ask for a path alone.")
+    if _TARGET.fullmatch(path) is None:
+        raise MalformedError("A path holds printable ASCII, and no #.")
     if plain_segments(path.partition(b"?")[0]) is None:
         raise PathError(NOTHING_HERE)
     codings = headers.getRawHeaders(b"Transfer-Encoding", [])
@@ -173,9 +175,18 @@ def require_media_type(request: IRequest) -> None:
         raise MediaTypeError(f"The Content-Type of this call is {MEDIA_TYPE.decode('ascii')}.")
 
 
-def _is_ipv4(host: str) -> bool:
+def _host(field: bytes) -> str:
+    """The host of a Host header, in lower case, without the port. Raises `MalformedError`."""
+    found = _HOST.fullmatch(field)
+    host = (found[1] or found[2]).decode("ascii").lower() if found else ""
+    if found is None or (found[1] is not None and not _is_address(host)):
+        raise MalformedError("The Host header is not HOST or HOST:PORT.")
+    return host.rstrip(".")
+
+
+def _is_address(host: str) -> bool:
     try:
-        ipaddress.IPv4Address(host)
+        ipaddress.ip_address(host)
     except ValueError:
         return False
     return True

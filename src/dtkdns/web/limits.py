@@ -33,6 +33,10 @@ class TooLargeError(Exception):
     """A body is larger than its path takes; the message is a sentence."""
 
 
+class LongUriError(Exception):
+    """The first line of a request is longer than any path of ours; the message is a sentence."""
+
+
 class HeadersTooLargeError(Exception):
     """The headers are larger than any request's; the message is a sentence."""
 
