@@ -274,3 +274,12 @@ def test_the_interfaces_are_listed_anew_for_each_connection(monkeypatch: pytest.
     assert not caller("8.8.8.8").may_call
     attach(monkeypatch, "8.8.8.9/24")
     assert caller("8.8.8.8").may_call
+
+
+def test_where_the_interfaces_cannot_be_listed_only_private_networks_may_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: refuse_all(socket.AF_INET, ()))
+    assert interfaces() == []
+    assert caller("192.168.0.1").may_call
+    assert not caller("8.8.8.8").may_call

@@ -254,3 +254,27 @@ def test_no_header_does_anything_but_be_wrong(header: bytes) -> None:
     for known in (Credentials({"user": "the secret"}), Credentials({"user": SCRYPT})):
         assert known.known(header) in {False, None}
         assert not known.verify(header)
+
+
+def test_the_size_of_the_file_is_counted_in_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "credentials"
+    path.write_text("a:b\n" + "#\u00e9\u00e9\u00e9\n" * (MOST_BYTES // 7) + "user:secret\n", "utf-8")
+    path.chmod(0o600)
+    with pytest.raises(CredentialsError, match="larger than"):
+        read_credentials(str(path))
+
+
+@pytest.mark.parametrize(
+    "kept",
+    ["pbkdf2:sha256:99999999999999999$s$00", "scrypt:99999999999999999999:8:1$s$00", "scrypt:-2:8:1$s$00"],
+)
+def test_an_absurd_hash_is_refused_with_one_sentence(read: Callable[..., Credentials], kept: str) -> None:
+    with pytest.raises(CredentialsError, match=r"line 1: [^\n]*[^.]\.$"):
+        read(f"user:{kept}\n")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_user(tmp_path: Path) -> None:
+    path = tmp_path / "credentials"
+    path.write_bytes(b"\xef\xbb\xbfuser:secret\r\n")
+    path.chmod(0o600)
+    assert read_credentials(str(path)).known(basic("user", "secret"))

@@ -600,3 +600,15 @@ async def test_after_a_stop_nothing_is_tried_again(parts: Parts, disk: Disk) -> 
     await stopped
     assert parts.clock.getDelayedCalls() == []
     assert parts.path.read_bytes() == LOCALHOST
+
+
+def test_a_write_of_our_own_that_failed_is_no_change_by_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, disk = Parts(tmp_path), Disk(monkeypatch)
+    disk.full = True
+    parts.shown_now(shown("a.dtk.io"))
+    disk.full = False
+    parts.clock.advance(LONGEST_PAUSE)
+    parts.worker.step()
+    assert parts.writer.status.foreign_edits == 0

@@ -22,7 +22,7 @@ from dtkdns.service import StartError
 from dtkdns.state import StateError
 from dtkdns.web import channel as channel_module
 from dtkdns.wire import MEDIA_TYPE
-from running import HOSTS, WEBHOOK, Running, endpoint, hang, make_service, running
+from running import HOSTS, WEBHOOK, Running, endpoint, hang, make_service, running, until
 
 FOO = endpoint("foo.dtk.io", "10.32.0.45", labels={"resource": "ingress/default/test"})
 LINE = b"10.32.0.45 foo.dtk.io # ingress/default/test\n"
@@ -143,6 +143,24 @@ async def test_a_call_that_takes_too_long_is_a_503_in_time_and_its_work_goes_on(
         slow.set()
         while LINE not in service.hosts:
             await deferLater(reactor, 0.02)
+
+
+@ensureDeferred
+async def test_what_fails_after_its_answer_is_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
+) -> None:
+    def read_only(*_args: object) -> None:
+        raise OSError(30, os.strerror(30))
+
+    monkeypatch.setattr("dtkdns.web.answers.ANSWER_SECONDS", 0.05)
+    async with running(tmp_path) as service:
+        await service.change(create=[endpoint("first.dtk.io", "10.0.0.1")])
+        slow = hang(monkeypatch)
+        assert (await service.change(create=[FOO])).status == 503
+        monkeypatch.setattr(Kernel, "write", read_only)
+        slow.set()
+        late = "A call that was answered before it was done has failed: "
+        await until(lambda: any(line.startswith(late) and "read-only" in line for line in log_lines))
 
 
 @ensureDeferred

@@ -12,6 +12,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from dtkdns import access
 from dtkdns.web import channel, gate, limits, paths
+from dtkdns.web.answers import PIECE
 from dtkdns.web.channel import ARRIVAL_SECONDS, WebhookChannel
 from dtkdns.web.limits import LARGE, WAIT_SECONDS
 from dtkdns.web.paths import LARGE_BODY, SMALL_BODY
@@ -222,6 +223,19 @@ async def test_a_client_that_never_takes_its_answers_is_cut_when_it_has_been_idl
         await client.leave()
 
 
+@ensureDeferred
+async def test_a_large_answer_comes_whole_and_the_connection_goes_on(tmp_path: Path) -> None:
+    names = json.dumps([endpoint(f"a{number}.dtk.io", "10.0.0.1") for number in range(20_000)]).encode()
+    assert len(names) > 4 * PIECE
+    async with running(tmp_path) as service:
+        client = await service.connect()
+        client.send(HEAD % b"/adjustendpoints" + b"Content-Length: %d\r\n\r\n" % len(names) + names)
+        client.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        await client.has(b"\r\n\r\nok\n")
+        assert client.received.count(b"\r\n\r\n" + names + b"HTTP/1.1 200 ") == 1
+        assert free(service)
+
+
 # Large bodies
 
 
@@ -396,7 +410,7 @@ async def test_a_large_post_whose_client_went_away_keeps_its_room_until_its_work
         (b"GET / HTTP/1.1\r\nHost: x\r\n" + 200 * (b"X: " + b"x" * 100 + b"\r\n") + b"\r\n", 431),
         (b"GET /" + b"x" * 20000, 414),
         (b"x" * 20000, 414),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n" + 600 * b"X: x\r\n" + b"\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + 600 * b"X: x\r\n" + b"\r\n", 431),
         (b"GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: x\r\n\tfolded\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\n folded: x\r\nHost: x\r\n\r\n", 400),
@@ -558,3 +572,47 @@ async def test_a_fault_while_a_request_comes_in_is_logged_and_ends_this_connecti
         assert [event["log_failure"].type for event in no_lost_errors] == [ZeroDivisionError]
         no_lost_errors.clear()
         assert (await service.call("GET", "/healthz")).status == 200
+
+
+LARGE_ANSWER = json.dumps([endpoint(f"a{n}.dtk.io", "10.0.0.1") for n in range(100_000)]).encode()
+
+
+async def ask_and_do_not_read(service: Running) -> Client:
+    """A client of which a large answer is waiting."""
+    client = await service.connect()
+    client.transport.pauseProducing()
+    length = b"Content-Length: %d\r\n\r\n" % len(LARGE_ANSWER)
+    client.send(HEAD % b"/adjustendpoints" + length + LARGE_ANSWER)
+    await until(lambda: any(channel._waitingForTransport for channel in service.site._channels))
+    return client
+
+
+@ensureDeferred
+async def test_a_client_that_goes_away_within_a_large_answer_is_no_fault(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        client = await ask_and_do_not_read(service)
+        await client.leave()
+        await until(lambda: free(service))
+
+
+@ensureDeferred
+async def test_a_client_that_takes_nothing_of_a_large_answer_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "TAKING_SECONDS", 0.05)
+    async with running(tmp_path) as service:
+        client = await ask_and_do_not_read(service)
+        await until(lambda: free(service))
+        await client.leave()
+
+
+@ensureDeferred
+async def test_a_client_that_sends_no_more_gets_the_answer_that_is_due(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        for start in (b"", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"):
+            for rest in (b"", b"GET /heal"):
+                client = await service.connect()
+                client.send(start + rest)
+                client.transport.loseWriteConnection()
+                await client.lost
+                assert client.received.count(b"HTTP/1.1 200 ") == bool(start)

@@ -413,7 +413,8 @@ PAGES = [
     ({"Sec-Fetch-Site": "same-origin", "Origin": "http://evil.example"}, OriginError, OriginError),
     ({"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"}, OriginError, OriginError),
     ({"Accept-Language": "en"}, None, None),
-    ({"Referer": "http://evil.example/"}, None, None),
+    ({"Referer": "http://evil.example/"}, None, OriginError),
+    ({"Referer": "http://localhost/page"}, None, None),
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from pytest_twisted import ensureDeferred
 
 from dtkdns.wire import MEDIA_TYPE
@@ -159,3 +160,13 @@ async def test_a_client_that_goes_away_undoes_nothing(tmp_path: Path) -> None:
         await client.lost
         await service.change(create=[endpoint("b.dtk.io", "10.0.0.1")])
         assert FOO in await service.records()
+
+
+@pytest.mark.parametrize("body", [b"nonsense", b"[]"])
+@ensureDeferred
+async def test_no_cluster_is_made_up_by_asking_about_it(tmp_path: Path, body: bytes) -> None:
+    async with running(tmp_path) as service:
+        await service.call("POST", "/clusters/made-up/adjustendpoints", body, WEBHOOK)
+        status = (await service.call("GET", "/status")).json()
+        assert status["external_dns"] == []
+        assert [cluster["name"] for cluster in status["clusters"]] == ["default"]

@@ -78,24 +78,25 @@ def read_credentials(path: str) -> Credentials:
     try:
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            text = file.read(MOST_BYTES + 1).decode("utf-8")
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise CredentialsError(f"{path} is larger than {MOST_BYTES} bytes.")
+        text = data.decode("utf-8-sig")
     except OSError as error:
         raise CredentialsError(f"{path} cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
         raise CredentialsError(f"{path} is not UTF-8.") from error
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
         raise CredentialsError(f"{path} is open to other users: chmod 600 {path}.")
-    if len(text) > MOST_BYTES:
-        raise CredentialsError(f"{path} is larger than {MOST_BYTES} bytes.")
     users: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         if not line.strip() or line.startswith("#"):
             continue
         user, colon, secret = line.partition(":")
         try:
             _check(user, colon, secret, users)
-        except ValueError as error:
-            raise CredentialsError(f"{path}, line {number}: {error}.") from error
+        except (ValueError, TypeError, OverflowError) as error:
+            raise CredentialsError(f"{path}, line {number}: {str(error).rstrip('.')}.") from error
         users[user] = secret
     if not users:
         raise CredentialsError(f"{path} holds nobody: write a line user:secret.")

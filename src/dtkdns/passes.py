@@ -20,9 +20,9 @@ class Passes:
         self._note((cluster, peer), now, changed)
 
     def note_change(self, cluster: str, peer: str, now: float) -> None:
-        """It sent changes."""
-        last, _ = self._last.get((cluster, peer), (now, None))
-        self._note((cluster, peer), last, now)
+        """It sent changes; this is no news where its pass is not known."""
+        if (cluster, peer) in self._last:
+            self._note((cluster, peer), self._last[cluster, peer][0], now)
 
     def _note(self, who: tuple[str, str], last: float, changed: float | None) -> None:
         self._last.pop(who, None)

@@ -227,7 +227,7 @@ class Provider:
                 return settings.without_domain(name, domain)
             except KeyError:
                 raise NotFoundError(
-                    f"{domain} is not among the managed domains: GET /domains lists them."
+                    f"{names.quoted(domain)} is not among the managed domains: GET /domains lists them."
                 ) from None
 
         await self._change_settings(name, change)
@@ -282,6 +282,10 @@ class Provider:
     def clusters(self) -> Mapping[str, Cluster]:
         """The clusters that there are, by name; those without records and settings may be missing."""
         return self._clusters
+
+    def knows(self, name: str) -> bool:
+        """Whether there is such a cluster: it has records or a setting."""
+        return name in self._clusters or name in self._settings.clusters()
 
     def manages(self, name: str) -> bool:
         """Whether a name lies in a managed domain of any cluster."""

@@ -571,7 +571,7 @@ def of_chunks() -> Iterator[Row]:
         b"2;a\rb\r\n[]\r\n0\r\n\r\n",
         b"2;a\x00b\r\n[]\r\n0\r\n\r\n",
         b"2;a=\x7f\r\n[]\r\n0\r\n\r\n",
-        b"2;\xff=1\r\n[]\r\n0\r\n\r\n",
+        b"2 ; a = b\r\n[]\r\n0\r\n\r\n",
         b"2;a=" + b"x" * 5000 + b"\r\n[]\r\n0\r\n\r\n",
         b"0" * 5000 + b"2\r\n[]\r\n0\r\n\r\n",
     ):
@@ -581,20 +581,6 @@ def of_chunks() -> Iterator[Row]:
         yield row(f"a chunk of {said(size)} bytes that does not come", sent, *CLOSED)
     yield row("chunks without an end", post(CHUNKED, body=chunk(EVIL) * 3), *CLOSED)
     yield row("a last chunk without an end", post(CHUNKED, body=chunk(b"[]") + b"0\r\n"), *CLOSED)
-    for trailer in (
-        b"nonsense",
-        b"nonsense\r\nPOST /domains HTTP/1.1",
-        b": x",
-        b"X : x",
-        b"X: x\r\n folded",
-        b"X: a\x00b",
-        b"X: a\nHost: evil.example",
-        b"X: a\rb",
-        b"X\x00: a",
-        EVIL.partition(b"\r\n\r\n")[0],
-    ):
-        sent = post(CHUNKED, body=chunk(b"[]") + b"0\r\n" + trailer + b"\r\n\r\n" + EVIL)
-        yield row(f"the trailer '{said(trailer)}'", sent, 400)
     many = b"".join(b"X-%d: x\r\n" % number for number in range(20000))
     yield row("trailers of 200 KB", post(CHUNKED, body=chunk(b"[]") + b"0\r\n" + many + b"\r\n" + EVIL), 400, 431)
     long = b"X: " + b"x" * 200000 + b"\r\n"
@@ -608,9 +594,19 @@ def of_chunks() -> Iterator[Row]:
         b"Origin: http://127.0.0.1",
         b"Authorization: Basic eA==",
         b"Content-Type: text/plain",
+        b"nonsense",
+        b"nonsense\r\nPOST /domains HTTP/1.1",
+        b": x",
+        b"X : x",
+        b"X: x\r\n folded",
+        b"X: a\x00b",
+        b"X: a\nHost: evil.example",
+        b"X: a\rb",
+        b"X\x00: a",
+        EVIL.partition(b"\r\n\r\n")[0],
     ):
         sent = post(CHUNKED, body=chunk(b"[]") + b"0\r\n" + trailer + b"\r\n\r\n")
-        yield row(f"the trailer '{said(trailer)}', which means nothing", sent, 200)
+        yield row(f"the trailer '{said(trailer)}', which nobody reads", sent, 200)
     sent = (
         call(b"POST", b"/domains", FOREIGN[0][0], CHUNKED)
         + chunk(b"evil.io")
@@ -621,11 +617,11 @@ def of_chunks() -> Iterator[Row]:
     for chunks in (
         b"2;ext\r\n[]\r\n0\r\n\r\n",
         b'2;a=b;c="d e"\r\n[]\r\n0;end\r\n\r\n',
-        b"2 ; a = b\r\n[]\r\n0\r\n\r\n",
+        b"2;\xff=1\r\n[]\r\n0\r\n\r\n",
         b"002\r\n[]\r\n000\r\n\r\n",
         b"1\r\n[\r\n1\r\n]\r\n0\r\n\r\n",
     ):
-        yield row(f"the chunks '{said(chunks)}', which are right", post(CHUNKED, body=chunks), 200)
+        yield row(f"the chunks '{said(chunks)}', of which the size counts", post(CHUNKED, body=chunks), 200)
 
 
 # Header fields.

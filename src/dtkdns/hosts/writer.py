@@ -54,20 +54,21 @@ class HostsBlock:
         """
         self._entries.update({name: _entry(shown) for name, shown in changes.items()})
         spliced: list[Spliced] = []
-        foreign_edits = 0
+        foreign_edits, left = 0, self._left
 
         def known() -> bytes | None:
             return spliced[-1].block if spliced else self._known or self._file.ours
 
         def transform(text: bytes) -> bytes:
-            nonlocal foreign_edits
-            foreign_edits += self._left is not None and text != self._left
+            nonlocal foreign_edits, left
+            foreign_edits += left is not None and text != left
             spliced.append(splice(text, self._entries, self._state, known()))
-            self._left = spliced[-1].text
-            return self._left
+            left = spliced[-1].text
+            return left
 
         edited = self._file.edit(transform, lambda text: remove(text, known()))
         self._known = known()
+        self._left = left
         taken_over = next((one.taken_over for one in spliced if one.taken_over), "")
         moved_out = dict.fromkeys(line for one in spliced for line in one.moved_out)
         whole = evolve(spliced[-1], taken_over=taken_over, moved_out=tuple(moved_out))

@@ -46,9 +46,9 @@ def reply(request: IRequest, code: int, content_type: bytes, body: bytes) -> Ans
         return body
     sender = FileSender()
     sender.CHUNK_SIZE = PIECE
-    # A client that goes away ends the sending; nobody waits for the rest.
     sent: Deferred[bytes] = sender.beginFileTransfer(BytesIO(body), request)
-    return sent.addBoth(lambda _last: b"")
+    # When the client goes away there is nothing to finish: what never fires is cancelled with the request.
+    return sent.addCallbacks(lambda _last: b"", lambda _gone: Deferred())
 
 
 def text(request: IRequest, code: int, sentence: str) -> Answered:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IAddress, IDelayedCall, IHalfCloseableProtocol, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Connection
 from twisted.logger import Logger
@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import IResource
 from twisted.web.server import Site
+from zope.interface import implementer
 
 from dtkdns.access import Caller
 from dtkdns.web.errors import Answer, answer_to
@@ -41,12 +42,15 @@ connection that the server just closed ends external-dns.
 """
 ARRIVAL_SECONDS = 30.0
 """How long a request may take from its first byte to its last."""
+TAKING_SECONDS = 30.0
+"""How long a client may take nothing of an answer: what it waits for is in memory."""
 STOPPING_SECONDS = 2.0
 """How much of that is left once dtkdns is being stopped."""
 LINGER_SECONDS = 5
 """How long the rest of a refused request is read and thrown away, so that the client gets to see the answer."""
 
 
+@implementer(IHalfCloseableProtocol)
 class WebhookChannel(http.HTTPChannel):
     """A connection whose requests pass the gate before their bodies are read, and that refuses too much."""
 
@@ -59,6 +63,7 @@ class WebhookChannel(http.HTTPChannel):
     _admitting: Deferred[None] | None = None
     _deadline: IDelayedCall | None = None
     _closing: IDelayedCall | None = None
+    _stalled: IDelayedCall | None = None
     _held = False
     """Whether nothing is read, until there is an answer from the gate, or room."""
     _whole = False
@@ -74,7 +79,7 @@ class WebhookChannel(http.HTTPChannel):
         super().connectionLost(reason)
         self._refused = True
         self._decide_no_more()
-        for timer in (self._deadline, self._closing):
+        for timer in (self._deadline, self._closing, self._stalled):
             if timer is not None and timer.active():
                 timer.cancel()
         self.site.closed(self)
@@ -89,16 +94,35 @@ class WebhookChannel(http.HTTPChannel):
         elif not self.requests:
             self.loseConnection()
 
+    def readConnectionLost(self) -> None:  # noqa: N802
+        """The client sends no more: it gets the answer that is due, and then the connection is closed."""
+        if self._refused or not self.requests or (self._arriving and not self._whole):
+            self.loseConnection()
+        else:
+            self._last = True
+            self._make_last(self.requests[0])
+
+    def writeConnectionLost(self) -> None:  # noqa: N802
+        """We have said all that there is to say: what still comes is thrown away."""
+
     # A request comes in
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         if self._refused:
             return
-        if data and self._deadline is None and not self._handlingRequest:
-            self._deadline = self.site.clock.callLater(ARRIVAL_SECONDS, self._too_slow)
         super().dataReceived(data)
-        if self.paused and not self._refused:
+        if self._refused:
+            return
+        if self.paused:
             cast(Connection, self.transport).pauseProducing()
+        if self._arriving and self._deadline is None and not self._waitingForTransport:
+            seconds = STOPPING_SECONDS if self._last else ARRIVAL_SECONDS
+            self._deadline = self.site.clock.callLater(seconds, self._too_slow)
+
+    @property
+    def _arriving(self) -> bool:
+        """Whether a part of a request is here."""
+        return not self._handlingRequest and bool(self._buffer or self.requests)
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
         if self._refused:
@@ -111,6 +135,9 @@ class WebhookChannel(http.HTTPChannel):
             super().lineReceived(line)
 
     def headerReceived(self, line: bytes) -> bool:  # noqa: N802
+        if self._receivedHeaderCount >= self.maxHeaders:
+            self._refuse(Failure(HeadersTooLargeError(f"A request has {self.maxHeaders} headers at most.")))
+            return False
         try:
             return bool(super().headerReceived(line))
         except ValueError:  # a length of thousands of digits
@@ -195,9 +222,14 @@ class WebhookChannel(http.HTTPChannel):
         """The client does not take its answers: no further request is looked at until it does."""
         super().pauseProducing()
         self.paused = True
+        if self._stalled is None:
+            self._stalled = self.site.clock.callLater(TAKING_SECONDS, self._abort)
 
     def resumeProducing(self) -> None:  # noqa: N802
         super().resumeProducing()
+        if self._stalled is not None and self._stalled.active():
+            self._stalled.cancel()
+        self._stalled = None
         self._read_on()
 
     def _read_on(self) -> None:
@@ -253,10 +285,17 @@ class WebhookChannel(http.HTTPChannel):
         self._decide_no_more()
         answer = answer_to(failure)
         method: bytes = getattr(self, "_command", b"")
-        self.site.refused(self.caller, answer, f"{method.decode('latin-1')} {self._uri.decode('latin-1')}")
+        what = f"{method.decode('latin-1')} {self._uri.decode('latin-1')}" if self._uri else "no whole request"
+        self.site.refused(self.caller, answer, what)
         self.site.answered(self.caller, method, self._uri, answer.code, 0.0)
         body = answer.sentence.encode("utf-8", "replace") + b"\n"
-        headers = [*answer.headers, (b"Content-Type", b"text/plain; charset=utf-8"), (b"Connection", b"close")]
+        headers = [
+            *answer.headers,
+            (b"Date", http.datetimeToString()),
+            (b"Content-Type", b"text/plain; charset=utf-8"),
+            (b"X-Content-Type-Options", b"nosniff"),
+            (b"Connection", b"close"),
+        ]
         head = b"HTTP/1.1 %d %b\r\n" % (answer.code, HTTPStatus(answer.code).phrase.encode("ascii"))
         head += b"".join(b"%b: %b\r\n" % header for header in headers)
         transport = cast(Connection, self.transport)

@@ -64,7 +64,7 @@ class ManagementError(RefusedError):
 
 
 class MediaTypeError(RefusedError):
-    """The body is not of the protocol's media type."""
+    """The body is not of the protocol's media type, or is packed."""
 
 
 @frozen
@@ -115,6 +115,11 @@ class Gate:
         host = headers.getRawHeaders(b"Host", [b""])[0].lower()
         if any(origin.lower() not in {b"http://" + host, b"https://" + host} for origin in origins):
             raise OriginError("A page of another origin may not call dtkdns.")
+        if method not in SAFE_METHODS and not origins:
+            own_pages = (b"http://" + host + b"/", b"https://" + host + b"/")
+            referers = headers.getRawHeaders(b"Referer", [])
+            if not all(referer.lower().startswith(own_pages) for referer in referers):
+                raise OriginError("A page of another origin may not call dtkdns.")
         own = {b"same-origin", b"none"} | ({b"same-site"} if method in SAFE_METHODS else set())
         if not own.issuperset(sites):
             raise OriginError("A page of another site may not call dtkdns.")
@@ -165,6 +170,8 @@ def require_form(path: bytes, method: bytes, version: bytes, headers: Headers) -
     codings = headers.getRawHeaders(b"Transfer-Encoding", [])
     if codings and (version != b"HTTP/1.1" or [coding.lower() for coding in codings] != [b"chunked"]):
         raise MalformedError("A body is sent chunked, in HTTP/1.1, or with its length.")
+    if headers.hasHeader(b"Content-Encoding"):
+        raise MediaTypeError("A body is taken as it is: leave out Content-Encoding.")
 
 
 def require_media_type(request: IRequest) -> None:

@@ -36,7 +36,7 @@ def posted_texts(body: bytes) -> list[str]:
     """
     try:
         text = body.decode("utf-8").strip()
-        if not text.startswith(("[", '"')):
+        if not text.startswith(("[", '"')) and text not in {"null", "true", "false"}:
             return [text]
         value = msgspec.json.decode(text, type=str | list[str])
     except (UnicodeDecodeError, msgspec.DecodeError) as error:

@@ -56,7 +56,10 @@ def largest_body(uri: bytes) -> int:
 
 def route_of(uri: bytes) -> str:
     """The path of the route that takes a request, whatever the cluster or name in it: for counting."""
-    segments = plain_segments(uri.partition(b"?")[0]) or []
+    path = uri.partition(b"?")[0]
+    segments = plain_segments(path)
+    if not path or segments is None:
+        return "other"
     if segments[:1] == [b"clusters"]:
         segments = segments[2:]
     route = "/" + "/".join(segment.decode("ascii", "replace") for segment in segments[:1])

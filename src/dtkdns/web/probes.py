@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from klein import Klein
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from dtkdns.overview import Overview
 from dtkdns.web import answers
@@ -23,7 +25,9 @@ def add_probes(app: Klein, gate: Gate, overview: Overview, metrics: Metrics) -> 
     def readyz(request: WebhookRequest) -> answers.Answered:
         readiness = overview.readiness()
         code = 200 if readiness.ready else 503
-        if b"application/json" in (request.getHeader(b"Accept") or b"").lower():
+        request.setHeader(b"Vary", b"Accept")
+        accepted = parse_accept_header((request.getHeader(b"Accept") or b"").decode("latin-1"), MIMEAccept)
+        if accepted.best_match(["text/plain", "application/json"], "text/plain") == "application/json":
             return answers.json(request, code, readiness)
         lines = [f"{part.part}: {'ok' if part.ok else 'not ok'}, {part.detail}" for part in readiness.parts]
         return answers.text(request, code, "\n".join(lines))

@@ -43,9 +43,10 @@ def add_webhook(app: Klein, provider: Provider, passes: Passes, clock: IReactorT
     @on_every_cluster(app, "/adjustendpoints", "POST")
     def adjust(request: WebhookRequest, cluster: str) -> answers.Answered:
         require_media_type(request)
-        passes.note_pass(cluster, request.caller.name, clock.seconds())
         with _many_objects(request.body):
             answer = adjusted(cluster, request.body)
+        if provider.knows(cluster):
+            passes.note_pass(cluster, request.caller.name, clock.seconds())
         return answers.reply(request, 200, MEDIA_TYPE, answer)
 
     def adjusted(cluster: str, body: bytes) -> bytes:
@@ -57,13 +58,14 @@ def add_webhook(app: Klein, provider: Provider, passes: Passes, clock: IReactorT
     @on_every_cluster(app, "/records", "POST")
     def apply(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
         require_media_type(request)
-        passes.note_change(cluster, request.caller.name, clock.seconds())
-        done = answers.in_time(decode_and_apply(cluster, request.body), request, clock)
+        done = answers.in_time(decode_and_apply(cluster, request.caller.name, request.body), request, clock)
         return done.addCallback(lambda _none: answers.no_content(request))
 
-    async def decode_and_apply(cluster: str, body: bytes) -> None:
+    async def decode_and_apply(cluster: str, peer: str, body: bytes) -> None:
         with _many_objects(body, staying=True):
-            await provider.apply(cluster, decode_changes(body))
+            changes = decode_changes(body)
+            passes.note_change(cluster, peer, clock.seconds())
+            await provider.apply(cluster, changes)
 
 
 def _many_objects(body: bytes, *, staying: bool = False) -> AbstractContextManager[None]:
