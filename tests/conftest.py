@@ -35,6 +35,7 @@ def no_lost_errors(request: pytest.FixtureRequest) -> Iterator[list[LogEvent]]:
     try:
         yield failures
         gc.collect()
+        gc.freeze()  # what stays is not searched again after every test
         left = [call for call in reactor.getDelayedCalls() if call not in before]
     finally:
         globalLogPublisher.removeObserver(observe)
