@@ -26,7 +26,7 @@ from dtkdns.hosts.kernel import Kernel
 from dtkdns.hosts.replace import HostsFile
 from dtkdns.service import WebhookService
 from dtkdns.tap import Options, makeService
-from dtkdns.web.channel import WebhookSite
+from dtkdns.web.server import WebhookSite
 from dtkdns.wire import MEDIA_TYPE
 
 WEBHOOK = {"Content-Type": MEDIA_TYPE.decode("ascii")}

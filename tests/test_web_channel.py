@@ -11,7 +11,7 @@ from pytest_twisted import ensureDeferred
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from dtkdns import access
-from dtkdns.web import channel, gate, limits, paths
+from dtkdns.web import channel, gate, limits, paths, server
 from dtkdns.web.answers import PIECE
 from dtkdns.web.channel import ARRIVAL_SECONDS, WebhookChannel
 from dtkdns.web.limits import LARGE, WAIT_SECONDS
@@ -91,7 +91,7 @@ async def test_without_debug_no_request_is_logged(tmp_path: Path, log_lines: lis
 
 
 def test_idle_connections_are_kept_longer_than_gos_client_keeps_them() -> None:
-    assert channel.IDLE_SECONDS > 90
+    assert server.IDLE_SECONDS > 90
 
 
 # Time
@@ -168,7 +168,7 @@ async def test_an_idle_connection_is_closed_without_a_word(
     def observe(event: LogEvent) -> None:
         lines.append(formatEvent(event))
 
-    monkeypatch.setattr(channel, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.01)
     async with running(tmp_path) as service:
         globalLogPublisher.addObserver(observe)
         try:
@@ -616,3 +616,14 @@ async def test_a_client_that_sends_no_more_gets_the_answer_that_is_due(tmp_path:
                 client.transport.loseWriteConnection()
                 await client.lost
                 assert client.received.count(b"HTTP/1.1 200 ") == bool(start)
+
+
+@ensureDeferred
+async def test_a_client_that_wants_no_further_request_has_as_much_time_as_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "STOPPING_SECONDS", 0.01)
+    monkeypatch.setattr(channel, "ARRIVAL_SECONDS", 0.1)
+    async with running(tmp_path) as service:
+        half = b"POST /domains HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 6\r\n\r\n"
+        assert (await service.raw(half)).startswith(b"HTTP/1.1 408 ")

@@ -24,7 +24,7 @@ from dtkdns.provider import Provider
 from dtkdns.settings import PostedFile
 from dtkdns.state import StateDirectory, StateError
 from dtkdns.store import StoreTooNewError
-from dtkdns.web.channel import WebhookSite
+from dtkdns.web.server import WebhookSite
 from dtkdns.worker import Worker
 
 STOP_SECONDS = 15.0

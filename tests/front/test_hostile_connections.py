@@ -18,7 +18,7 @@ from attrs import frozen
 from pytest_twisted import ensureDeferred
 from twisted.internet.threads import deferToThread
 
-from dtkdns.web import channel
+from dtkdns.web import channel, server
 from dtkdns.web.limits import MOST_CONNECTIONS, MOST_OF_A_PEER
 from process import MEDIA_TYPE, Dtkdns, dtkdns, records
 from process import call as call_over
@@ -449,7 +449,7 @@ async def test_an_idle_connection_has_more_time_than_a_request(
 async def test_an_idle_connection_is_closed_without_a_word(
     sent: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
 ) -> None:
-    monkeypatch.setattr(channel, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.3)
     async with running(tmp_path) as service:
         before = list(log_lines)
         answers = await deferToThread(complete, service.port, sent)

@@ -1,45 +1,37 @@
-"""HTTP connections: how much is taken in and how long that may take; which requests are being answered."""
+"""An HTTP connection: how much is taken in, how long that may take, and what is refused."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IAddress, IDelayedCall, IHalfCloseableProtocol, IReactorTime
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
+from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Connection
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import http
-from twisted.web.resource import IResource
-from twisted.web.server import Site
 from zope.interface import implementer
 
 from dtkdns.access import Caller
-from dtkdns.web.errors import Answer, answer_to
-from dtkdns.web.gate import Gate, MalformedError
+from dtkdns.web.errors import answer_to
+from dtkdns.web.gate import MalformedError
 from dtkdns.web.limits import (
     LARGE,
-    Connections,
     HeadersTooLargeError,
-    LargeBodies,
     LongUriError,
     SlowError,
     SlowRecordsError,
     TooLargeError,
 )
-from dtkdns.web.metrics import Metrics
-from dtkdns.web.paths import carries_records, largest_body, route_of
-from dtkdns.web.refusals import Refusals
+from dtkdns.web.paths import carries_records, largest_body
 from dtkdns.web.request import WebhookRequest
 
-IDLE_SECONDS = 120
-"""How long a connection is kept for the next request: longer than Go's client keeps it (90 s), because a POST on a
-connection that the server just closed ends external-dns.
-"""
+if TYPE_CHECKING:
+    from dtkdns.web.server import WebhookSite
+
 ARRIVAL_SECONDS = 30.0
 """How long a request may take from its first byte to its last."""
 TAKING_SECONDS = 30.0
@@ -68,8 +60,8 @@ class WebhookChannel(http.HTTPChannel):
     """Whether nothing is read, until there is an answer from the gate, or room."""
     _whole = False
     """Whether the request was whole when reading was held."""
-    _last = False
-    """Whether no request is taken after the one that is here."""
+    _stopping = False
+    """Whether no request is taken after the one that is here, because dtkdns is being stopped."""
 
     def connectionMade(self) -> None:  # noqa: N802
         super().connectionMade()
@@ -86,7 +78,7 @@ class WebhookChannel(http.HTTPChannel):
 
     def close_when_idle(self) -> None:
         """Close now, or once the request that is here is answered; one that is still coming has little time."""
-        self._last = True
+        self._stopping = True
         for request in self.requests:
             self._make_last(request)
         if self._deadline is not None:
@@ -99,7 +91,6 @@ class WebhookChannel(http.HTTPChannel):
         if self._refused or not self.requests or (self._arriving and not self._whole):
             self.loseConnection()
         else:
-            self._last = True
             self._make_last(self.requests[0])
 
     def writeConnectionLost(self) -> None:  # noqa: N802
@@ -116,7 +107,7 @@ class WebhookChannel(http.HTTPChannel):
         if self.paused:
             cast(Connection, self.transport).pauseProducing()
         if self._arriving and self._deadline is None and not self._waitingForTransport:
-            seconds = STOPPING_SECONDS if self._last else ARRIVAL_SECONDS
+            seconds = STOPPING_SECONDS if self._stopping else ARRIVAL_SECONDS
             self._deadline = self.site.clock.callLater(seconds, self._too_slow)
 
     @property
@@ -188,10 +179,10 @@ class WebhookChannel(http.HTTPChannel):
     def checkPersistence(self, request: WebhookRequest, version: bytes) -> bool:  # noqa: N802
         fields = request.requestHeaders.getRawHeaders(b"Connection", [])
         options = {option.strip().lower() for field in fields for option in field.split(b",")}
-        self._last = self._last or b"close" in options or version != b"HTTP/1.1"
-        if self._last:
+        persistent = version == b"HTTP/1.1" and b"close" not in options and not self._stopping
+        if not persistent:
             self._make_last(request)
-        return not self._last
+        return persistent
 
     def _make_last(self, request: WebhookRequest) -> None:
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
@@ -265,7 +256,7 @@ class WebhookChannel(http.HTTPChannel):
         self._deadline = None
         why = f"A request has to arrive within {ARRIVAL_SECONDS:.0f} s."
         error: Exception = SlowError(why)
-        if self._last:
+        if self._stopping:
             error = SlowRecordsError("dtkdns is being stopped: try again.")
         elif carries_records(self._uri):
             error = SlowRecordsError(f"{why} Try again.")
@@ -316,87 +307,3 @@ class WebhookChannel(http.HTTPChannel):
 
     def _abort(self) -> None:
         cast(Connection, self.transport).abortConnection()
-
-
-class _Closed(Protocol):
-    """A connection that there is no room for."""
-
-    def connectionMade(self) -> None:  # noqa: N802
-        cast(Connection, self.transport).abortConnection()
-
-
-class WebhookSite(Site):
-    """The server's side of all connections; knows which requests are being answered."""
-
-    _log = Logger()
-
-    def __init__(
-        self, resource: IResource, gate: Gate, metrics: Metrics, clock: IReactorTime, *, debug: bool = False
-    ) -> None:
-        super().__init__(resource, WebhookRequest, parsePOSTFormSubmission=False, timeout=IDLE_SECONDS)
-        self.protocol = WebhookChannel  # type: ignore[assignment]
-        self.noisy = False
-        self.gate = gate
-        self.metrics = metrics
-        self.clock = clock
-        self.large_bodies = LargeBodies(clock)
-        self.connections = Connections()
-        self._refusals = Refusals(clock)
-        self._debug = debug
-        self._channels: set[WebhookChannel] = set()
-        self._drained: Deferred[None] | None = None
-
-    def buildProtocol(self, addr: IAddress) -> Protocol:  # type: ignore[override]  # noqa: N802
-        """The protocol for a new connection; it is closed at once where there is no room for it."""
-        caller = self.gate.access.caller(addr)
-        if not self.connections.take(caller.name, stranger=not caller.may_call):
-            answer = Answer(0, "too many connections are open, of this peer or in all.", "connections")
-            self.refused(caller, answer, "a connection")
-            return _Closed()
-        channel: WebhookChannel = super().buildProtocol(addr)
-        channel.caller = caller
-        return channel
-
-    def log(self, request: WebhookRequest) -> None:  # type: ignore[override]
-        """Take note of a request that is answered."""
-        seconds = self.clock.seconds() - request.arrived
-        self.answered(request.caller, request.method, request.uri, request.code, seconds)
-
-    def answered(self, caller: Caller, method: bytes, uri: bytes, code: int, seconds: float) -> None:
-        """Count an answer; with --debug it is logged."""
-        self.metrics.answered(route_of(uri), method, code, seconds)
-        if self._debug:
-            self._log.debug(
-                "{peer} {method} {uri} {code} in {milliseconds:.1f} ms",
-                peer=caller.name,
-                method=method.decode("latin-1"),
-                uri=ascii(uri.decode("latin-1"))[1:-1],
-                code=code,
-                milliseconds=seconds * 1000,
-            )
-
-    def refused(self, caller: Caller, answer: Answer, what: str) -> None:
-        """Count an answer that is a refusal, and say it."""
-        if answer.refusal:
-            self.metrics.refusals.labels(answer.refusal).inc()
-            self._refusals.note(caller.name, answer.refusal, what, answer.sentence)
-
-    def opened(self, channel: WebhookChannel) -> None:
-        """A connection was made."""
-        self._channels.add(channel)
-
-    def closed(self, channel: WebhookChannel) -> None:
-        """A connection is gone."""
-        self._channels.discard(channel)
-        self.connections.release(channel.caller.name, stranger=not channel.caller.may_call)
-        if self._drained is not None and not self._channels and not self._drained.called:
-            self._drained.callback(None)
-
-    def drain(self) -> Deferred[None]:
-        """Close the connections that are idle, and the others once their request is answered; fires then."""
-        self._drained = Deferred(lambda _drained: None)
-        for channel in list(self._channels):
-            channel.close_when_idle()
-        if not self._channels and not self._drained.called:
-            self._drained.callback(None)
-        return self._drained

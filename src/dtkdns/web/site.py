@@ -7,12 +7,12 @@ from twisted.internet.interfaces import IReactorTime
 
 from dtkdns.overview import Overview
 from dtkdns.provider import Provider
-from dtkdns.web.channel import WebhookSite
 from dtkdns.web.errors import handle_errors
 from dtkdns.web.gate import Gate
 from dtkdns.web.management import add_management
 from dtkdns.web.metrics import Metrics
 from dtkdns.web.probes import add_probes
+from dtkdns.web.server import WebhookSite
 from dtkdns.web.webhook import add_webhook
 
 
