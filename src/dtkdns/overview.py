@@ -65,8 +65,8 @@ class Overview:
         elif hosts.written is None:
             detail = "not written yet"
         else:
-            detail = f"written by {hosts.way}, " if hosts.way.startswith("rename") else ""
-            detail = f"written {hosts.way}, " if hosts.way.startswith("in place") else detail
+            way = hosts.way.replace("rename", "by rename")
+            detail = f"written {way}, " if way else ""
             detail += f"as it should be at {hosts.written:%Y-%m-%d %H:%M:%S} UTC"
         parts = (
             PartStatus("store", not store.failing, store.failing or f"{store.records} records"),
