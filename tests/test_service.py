@@ -132,7 +132,7 @@ async def test_a_line_of_the_users_own_wins_while_it_stands(tmp_path: Path, log_
 async def test_a_call_that_takes_too_long_is_a_503_in_time_and_its_work_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dtkdns.web.answers.ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("dtkdns.web.work.ANSWER_SECONDS", 0.05)
     async with running(tmp_path) as service:
         await service.change(create=[endpoint("first.dtk.io", "10.0.0.1")])
         slow = hang(monkeypatch)
@@ -152,7 +152,7 @@ async def test_what_fails_after_its_answer_is_in_the_log(
     def read_only(*_args: object) -> None:
         raise OSError(30, os.strerror(30))
 
-    monkeypatch.setattr("dtkdns.web.answers.ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("dtkdns.web.work.ANSWER_SECONDS", 0.05)
     async with running(tmp_path) as service:
         await service.change(create=[endpoint("first.dtk.io", "10.0.0.1")])
         slow = hang(monkeypatch)

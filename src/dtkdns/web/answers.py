@@ -1,39 +1,34 @@
-"""Replies, and the time within which one is due."""
+"""Replies."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from http import HTTPStatus
 from io import BytesIO
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import msgspec
+from attrs import frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 from twisted.protocols.basic import FileSender
-from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 
-ANSWER_SECONDS = 9.0
-"""After its last byte a call is answered within this time: external-dns (from v0.21) gives up after 15 s, counted
-from its first byte, and exits.
-"""
 PIECE = 256 * 1024
 """Bytes of an answer that are given to a connection at once: no more is copied for a client that does not read."""
 NOTHING_HERE = "There is nothing at this path."
 
-if TYPE_CHECKING:
-    from dtkdns.web.request import WebhookRequest
-
 Answered: TypeAlias = bytes | Deferred[bytes]
 """What a handler returns: what is to be sent, or what fires with it."""
 
-_log = Logger()
 
+@frozen
+class Answer:
+    """What is answered to a request that is not done as asked."""
 
-class LateError(Exception):
-    """The work is not done in time, and goes on; the message is a sentence."""
+    code: int
+    sentence: str
+    refusal: str = ""
+    """Why it is refused, in a word; empty where it is not, but has failed."""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def reply(request: IRequest, code: int, content_type: bytes, body: bytes) -> Answered:
@@ -65,36 +60,3 @@ def no_content(request: IRequest) -> bytes:
     """The reply that has no body."""
     request.setResponseCode(204)
     return b""
-
-
-def in_time(
-    work: Coroutine[Deferred[object], object, None], request: WebhookRequest, clock: IReactorTime
-) -> Deferred[None]:
-    """What the work comes to, or `LateError` when it is not done in time after the request has arrived.
-
-    The work goes on in either case, also when the client goes away, which cancels only what is returned here.
-    """
-    answer: Deferred[None] = Deferred(lambda _answer: None)
-
-    def late() -> None:
-        if not answer.called:
-            answer.errback(
-                LateError(
-                    "Storing or showing this takes too long; dtkdns goes on with it. Is the disk overloaded?"
-                )
-            )
-
-    timer = clock.callLater(max(request.arrived + ANSWER_SECONDS - clock.seconds(), 0.0), late)
-
-    def done(result: Failure | None) -> None:
-        if timer.active():
-            timer.cancel()
-        if not answer.called:
-            answer.callback(result)
-        elif isinstance(result, Failure):
-            _log.warn(
-                "A call that was answered before it was done has failed: {why}", why=result.getErrorMessage()
-            )
-
-    request.large_until(Deferred.fromCoroutine(work).addBoth(done))
-    return answer

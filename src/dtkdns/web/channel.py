@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
@@ -17,20 +17,18 @@ from zope.interface import implementer
 
 from dtkdns.access import Caller
 from dtkdns.web.errors import answer_to
-from dtkdns.web.gate import MalformedError
+from dtkdns.web.gate import Gate, MalformedError
 from dtkdns.web.limits import (
     LARGE,
     HeadersTooLargeError,
+    LargeBodies,
     LongUriError,
     SlowError,
     SlowRecordsError,
     TooLargeError,
 )
 from dtkdns.web.paths import carries_records, largest_body
-from dtkdns.web.request import WebhookRequest
-
-if TYPE_CHECKING:
-    from dtkdns.web.server import WebhookSite
+from dtkdns.web.request import RequestServer, WebhookRequest
 
 ARRIVAL_SECONDS = 30.0
 """How long a request may take from its first byte to its last."""
@@ -42,11 +40,30 @@ LINGER_SECONDS = 5
 """How long the rest of a refused request is read and thrown away, so that the client gets to see the answer."""
 
 
+class ChannelServer(RequestServer, Protocol):
+    """What a connection needs of the server."""
+
+    gate: Gate
+    large_bodies: LargeBodies
+
+    def opened(self, channel: WebhookChannel) -> None:
+        """A connection was made."""
+        ...
+
+    def closed(self, channel: WebhookChannel) -> None:
+        """A connection is gone."""
+        ...
+
+    def answered(self, caller: Caller, method: bytes, uri: bytes, code: int, seconds: float) -> None:
+        """Take note of an answer."""
+        ...
+
+
 @implementer(IHalfCloseableProtocol)
 class WebhookChannel(http.HTTPChannel):
     """A connection whose requests pass the gate before their bodies are read, and that refuses too much."""
 
-    site: WebhookSite
+    site: ChannelServer
     caller: Caller
     _command: bytes
     _path: bytes

@@ -6,7 +6,6 @@ may mend itself is a 503, what is too much for dtkdns a 507, and a fault of our 
 
 from __future__ import annotations
 
-from attrs import frozen
 from klein import Klein
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,8 +18,9 @@ from dtkdns.provider import FullError, NotFoundError, NotReadyError
 from dtkdns.settings import PostedFileError, SetByOptionError, SettingError
 from dtkdns.store import StoreError
 from dtkdns.web import gate, limits
-from dtkdns.web.answers import NOTHING_HERE, Answered, LateError, text
+from dtkdns.web.answers import NOTHING_HERE, Answer, Answered, text
 from dtkdns.web.request import WebhookRequest
+from dtkdns.web.work import LateError
 from dtkdns.wire import WireError
 
 _log = Logger()
@@ -54,17 +54,6 @@ _CODES: dict[type[Exception], tuple[int, str]] = {
     TooManyError: (507, "full"),
 }
 """For each error its status code, and a word to count it by where it is a refusal."""
-
-
-@frozen
-class Answer:
-    """A reply to a request that is not done as asked."""
-
-    code: int
-    sentence: str
-    refusal: str = ""
-    """Why it is refused, in a word; empty where it is not, but has failed."""
-    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def answer_to(failure: Failure) -> Answer:

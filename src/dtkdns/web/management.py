@@ -18,6 +18,7 @@ from dtkdns.web import answers
 from dtkdns.web.gate import Gate
 from dtkdns.web.request import WebhookRequest
 from dtkdns.web.routes import on_every_cluster
+from dtkdns.web.work import in_time
 
 
 class InForce(msgspec.Struct, omit_defaults=True):
@@ -58,7 +59,7 @@ def add_management(app: Klein, gate: Gate, provider: Provider, clock: IReactorTi
                 InForce(cluster, settings.domains(cluster), settings.addresses(cluster), warning),
             )
 
-        return answers.in_time(for_every_name(work), request, clock).addCallback(in_force)
+        return in_time(for_every_name(work), request, clock).addCallback(in_force)
 
     async def for_every_name(work: Coroutine[Deferred[object], object, None]) -> None:
         with uncollected(staying=True):  # each may move

@@ -4,25 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
 from dtkdns.access import Caller
+from dtkdns.web.answers import Answer
 from dtkdns.web.paths import SMALL_BODY, plain_segments
 
-if TYPE_CHECKING:
-    from dtkdns.web.channel import WebhookChannel
-
 T = TypeVar("T")
+
+
+class RequestServer(Protocol):
+    """What a request needs of the server."""
+
+    clock: IReactorTime
+
+    def refused(self, caller: Caller, answer: Answer, what: str) -> None:
+        """Take note of a refusal."""
+        ...
+
+
+class RequestChannel(Protocol):
+    """What a request needs of its connection."""
+
+    caller: Caller
+
+    @property
+    def site(self) -> RequestServer: ...
+
+    def refuse_size(self) -> None:
+        """The body has turned out to be too large."""
+        ...
+
+    def body_grew(self, request: WebhookRequest) -> None:
+        """A part of the body has come."""
+        ...
 
 
 class WebhookRequest(Request):
     """A request whose body stays in memory and within its limit."""
 
-    channel: WebhookChannel
+    channel: RequestChannel  # type: ignore[assignment]
     limit = SMALL_BODY
     """Bytes that its body may have."""
     received = 0

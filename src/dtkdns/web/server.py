@@ -13,8 +13,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from dtkdns.access import Caller
+from dtkdns.web.answers import Answer
 from dtkdns.web.channel import WebhookChannel
-from dtkdns.web.errors import Answer
 from dtkdns.web.gate import Gate
 from dtkdns.web.limits import (
     Connections,

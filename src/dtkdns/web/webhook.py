@@ -17,6 +17,7 @@ from dtkdns.web.gate import require_media_type
 from dtkdns.web.limits import LARGE
 from dtkdns.web.request import WebhookRequest
 from dtkdns.web.routes import on_every_cluster
+from dtkdns.web.work import in_time
 from dtkdns.wire import MEDIA_TYPE, decode_changes, decode_endpoints, encode_endpoints, encode_filter
 
 _log = Logger()
@@ -58,7 +59,7 @@ def add_webhook(app: Klein, provider: Provider, passes: Passes, clock: IReactorT
     @on_every_cluster(app, "/records", "POST")
     def apply(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
         require_media_type(request)
-        done = answers.in_time(decode_and_apply(cluster, request.caller.name, request.body), request, clock)
+        done = in_time(decode_and_apply(cluster, request.caller.name, request.body), request, clock)
         return done.addCallback(lambda _none: answers.no_content(request))
 
     async def decode_and_apply(cluster: str, peer: str, body: bytes) -> None:
