@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
 from pytest_twisted import ensureDeferred
+from twisted.internet.threads import deferToThread
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
+from certificates import certificate_for
 from dtkdns import access
 from dtkdns.web import channel, gate, limits, paths, server
 from dtkdns.web.answers import PIECE
@@ -627,3 +630,32 @@ async def test_a_client_that_wants_no_further_request_has_as_much_time_as_others
     async with running(tmp_path) as service:
         half = b"POST /domains HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 6\r\n\r\n"
         assert (await service.raw(half)).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.filterwarnings("ignore:Passing pyOpenSSL")  # Twisted's own use of it
+@ensureDeferred
+async def test_over_tls_a_refused_client_gets_to_see_why(tmp_path: Path) -> None:
+    key, certificate = certificate_for("127.0.0.1", tmp_path)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+
+    def exchange(port: int, sent: bytes) -> bytes:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=30) as plain,
+            trusting.wrap_socket(plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False) as connection,
+        ):
+            connection.sendall(sent)
+            received = b""
+            while part := connection.recv(65536):
+                received += part
+            return received
+
+    port = f"ssl:0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
+    async with running(tmp_path, "--port", port) as service:
+        for sent, code in (
+            (b"GET /%2f HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+            (b"POST /domains HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000, 413),
+            (b"x" * 20000, 414),
+        ):
+            answer = await deferToThread(exchange, service.port, sent)
+            assert answer.startswith(b"HTTP/1.1 %d " % code)
+            assert answer.endswith(b".\n")

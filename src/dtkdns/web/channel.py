@@ -309,7 +309,10 @@ class WebhookChannel(http.HTTPChannel):
         transport = cast(Connection, self.transport)
         transport.resumeProducing()
         transport.write(head + b"Content-Length: %d\r\n\r\n" % len(body) + (b"" if method == b"HEAD" else body))
-        transport.loseWriteConnection()
+        if self.isSecure():  # TLS has a farewell of its own, and none of one direction
+            self.loseConnection()
+        else:
+            transport.loseWriteConnection()
         self.setTimeout(LINGER_SECONDS)
 
     @property
