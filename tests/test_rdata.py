@@ -1,9 +1,14 @@
-"""Targets of A and AAAA records: addresses in strict form, or a sentence that says why not."""
+"""Targets of records in strict form, as another library reads them, or a sentence that says why not."""
 
 from __future__ import annotations
 
 import ipaddress
+from io import BytesIO
 
+import dns.name
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -161,3 +166,123 @@ def test_an_address_is_in_a_network_of_its_own_family_only() -> None:
     assert not rdata.in_networks(rdata.parse_address("fe80::1"), networks)
     assert not rdata.in_networks(rdata.parse_address("10.1.255.1"), [ipaddress.ip_network("::/0")])
     assert not rdata.in_networks(rdata.parse_address("10.1.255.1"), [])
+
+
+SERVED = ["CAA", "CNAME", "MX", "NAPTR", "NS", "PTR", "SRV", "TXT"]
+
+
+def wire(record_type: str, target: str) -> bytes:
+    """The data as it is sent."""
+    number, payload = rdata.parse_record(record_type, target)
+    assert number == dns.rdatatype.from_text(record_type)
+    written = BytesIO()
+    payload.encode(written)
+    return written.getvalue()
+
+
+def oracle(record_type: str, target: str) -> bytes:
+    """The same from another library."""
+    found = dns.rdata.from_text("IN", record_type, target, origin=dns.name.root, relativize=False)
+    data: bytes = found.to_wire()
+    return data
+
+
+def txt(*strings: bytes) -> bytes:
+    return b"".join(bytes([len(string)]) + string for string in strings)
+
+
+@pytest.mark.parametrize(
+    ("record_type", "target"),
+    [
+        ("CAA", '0 issue "letsencrypt.org"'),
+        ("CAA", "128 iodef mailto:a@dtk.io"),
+        ("CNAME", "_x.y.dtk.io"),
+        ("CNAME", "b\u00fccher.dtk.io"),
+        ("MX", "10 mail.dtk.io"),
+        ("MX", "0 ."),
+        ("NAPTR", '100 10 "u" "sip+E2U" "!^.*$!sip:info@example.com!" .'),
+        ("NAPTR", '65535 0 s http+I2R "" _http._tcp.dtk.io.'),
+        ("NS", "ns.dtk.io."),
+        ("PTR", "x.dtk.io"),
+        ("SRV", "0 50 80 abc.example.org."),
+        ("SRV", "0 0 0 ."),
+        ("TXT", '"a b" "c\\"d" "\\065\\\\"'),
+        ("TXT", '""'),
+        ("TXT", '"heritage=external-dns,external-dns/owner=default"'),
+    ],
+)
+def test_a_text_as_in_a_zone_file_is_read_as_another_library_reads_it(record_type: str, target: str) -> None:
+    assert wire(record_type, target) == oracle(record_type, target)
+
+
+@pytest.mark.parametrize(
+    ("target", "strings"),
+    [
+        ("v=spf1 include:x -all", [b"v=spf1 include:x -all"]),
+        ("", [b""]),
+        ("a\\b", [b"a\\b"]),
+        ('say "hello"', [b'say "hello"']),
+        ('"not closed', [b'"not closed']),
+        ('"one" two', [b'"one" two']),
+        ("b\u00fccher", ["b\u00fccher".encode()]),
+        ("x" * 300, [b"x" * 255, b"x" * 45]),
+        ('"' + "x" * 300 + '"', [b"x" * 255, b"x" * 45]),
+    ],
+)
+def test_a_text_that_is_not_in_quotes_is_one_text_and_a_long_one_is_cut_into_strings(
+    target: str, strings: list[bytes]
+) -> None:
+    assert wire("TXT", target) == txt(*strings)
+
+
+@pytest.mark.parametrize(
+    ("record_type", "target", "why"),
+    [
+        ("A", "10.0.0.1", "Records of type 'A' are not served."),
+        ("SOA", "x", "Records of type 'SOA' are not served."),
+        ("MX", "x y", "'x' is not a number up to 65535."),
+        ("MX", "mail.dtk.io", "it is not: preference name."),
+        ("SRV", "1 2 3", "it is not: priority weight port name."),
+        ("SRV", "70000 1 1 a", "'70000' is not a number up to 65535."),
+        ("SRV", "\u0663 1 1 a", "is not a number up to 65535."),
+        ("SRV", "-1 1 1 a", "'-1' is not a number up to 65535."),
+        ("NS", "a..b", "'a..b' is no name."),
+        ("NS", "", "'' is no name."),
+        ("NS", "a" * 64 + ".io", "is no name."),
+        ("NS", "a." * 127 + "io", "is no name."),
+        ("PTR", "a b.io", "holds what a name cannot."),
+        ("PTR", "a\\b.io", "holds what a name cannot."),
+        ("PTR", "\u2603\u2603.\ud800", "holds what a name cannot."),
+        ("NAPTR", '1 1 "u" "x"', "it is not: order preference flags service regexp replacement."),
+        ("NAPTR", '1 1 "u" "x" "unclosed .', "it is not: order preference"),
+        ("NAPTR", f'1 1 "{"u" * 256}" "x" "" .', "a string has more than 255 bytes."),
+        ("NAPTR", "\u0663 1 u x y .", "is not the data of a record of type NAPTR"),
+        ("CAA", "0 issue", 'it is not: flags tag "value".'),
+        ("CAA", "256 issue x", "'256' is not a number up to 255."),
+        ("CAA", '0 is-sue "x"', "its tag is not letters and digits"),
+        ("CAA", '0 issue "\\999"', "\\999 is no byte."),
+        ("CAA", f'0 issue "{"x" * 70000}"', "longer than a record can be."),
+        ("TXT", "x" * 70000, "longer than a record can be."),
+    ],
+)
+def test_what_is_no_data_of_its_type_is_refused_with_the_reason(record_type: str, target: str, why: str) -> None:
+    with pytest.raises(rdata.RdataError) as refused:
+        rdata.parse_record(record_type, target)
+    assert why in str(refused.value)
+    assert len(str(refused.value)) < 500
+
+
+@given(st.lists(st.binary(max_size=255), min_size=1, max_size=5))
+def test_any_bytes_can_stand_in_quotes(strings: list[bytes]) -> None:
+    quoted = " ".join('"' + "".join(f"\\{byte:03d}" for byte in string) + '"' for string in strings)
+    assert wire("TXT", quoted) == txt(*strings)
+
+
+@given(st.sampled_from(SERVED), st.text(max_size=60))
+def test_any_text_is_data_that_can_be_read_back_or_refused(record_type: str, target: str) -> None:
+    try:
+        data = wire(record_type, target)
+    except rdata.RdataError:
+        return
+    number = dns.rdatatype.from_text(record_type)
+    assert dns.rdata.from_wire(dns.rdataclass.IN, number, data, 0, len(data)).to_wire() == data
