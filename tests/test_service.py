@@ -192,6 +192,7 @@ async def test_a_stop_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         await service.service.stopService()
         slow.set()
         await answered
+        await service.service._provider.close()  # what the end of the process does otherwise
     assert any(line.startswith("Stopped after") for line in log_lines)
 
 
