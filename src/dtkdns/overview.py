@@ -101,6 +101,14 @@ class Overview:
             self._counted = projection, shown, hidden
         return self._counted[1:]
 
+    def conflicts_by_kind(self) -> dict[str, int]:
+        """The number of `conflicts` of each kind."""
+        return {
+            "line": len(self.hosts.shadowed),
+            "cluster": self.hidden_by_reason()[Reason.OTHER_CLUSTER.word],
+            "fight": len(self._provider.fights()),
+        }
+
     def conflicts(self) -> Iterator[ConflictStatus]:
         """Names that more than one wants to decide."""
         for name, theirs in sorted(self.hosts.shadowed.items()):

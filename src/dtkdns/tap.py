@@ -108,7 +108,7 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
     checked = _check(options)
     store_worker = Worker(reactor, "store")
     hosts_worker = Worker(reactor, "hosts")
-    credentials_worker = Worker(reactor, "credentials")
+    credentials_worker = Worker(reactor, "credentials") if checked.credentials is not None else None
     store: Store
     if checked.dry_run:
         store = MemoryStore(_read_only(checked.state))
@@ -134,7 +134,7 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
         claim=HostsClaim(checked.hosts_file),
         writer=writer,
         watch=HostsWatch(hosts_file, writer.check, reactor),
-        workers=(store_worker, hosts_worker, credentials_worker),
+        workers=tuple(worker for worker in (store_worker, hosts_worker, credentials_worker) if worker is not None),
         reactor=reactor,
         foreground=options.parent is not None and bool(options.parent["nodaemon"]),
     )

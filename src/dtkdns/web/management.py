@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any
 
 import msgspec
 from klein import Klein
@@ -17,7 +19,7 @@ from dtkdns.settings import SettingError, parse_cluster_addresses, parse_domains
 from dtkdns.web import answers
 from dtkdns.web.gate import Gate
 from dtkdns.web.request import WebhookRequest
-from dtkdns.web.routes import on_every_cluster
+from dtkdns.web.routes import Handler, on_every_cluster
 from dtkdns.web.work import in_time
 
 
@@ -48,6 +50,20 @@ def posted_texts(body: bytes) -> list[str]:
 def add_management(app: Klein, gate: Gate, provider: Provider, clock: IReactorTime) -> None:
     """Add the routes that change or tell the settings in force."""
 
+    def changing(path: str, method: str, *, at_root: bool = True) -> Callable[[Handler], Handler]:
+        """Route what changes the rules; only who may do so gets through to the handler."""
+
+        def add(handler: Handler) -> Handler:
+            @wraps(handler)
+            def guarded(request: WebhookRequest, cluster: str, **parts: str) -> Any:
+                gate.require_management(request.caller, request.requestHeaders)
+                return handler(request, cluster, **parts)
+
+            on_every_cluster(app, path, method, at_root=at_root)(guarded)
+            return handler
+
+        return add
+
     def answered(
         request: WebhookRequest, cluster: str, work: Coroutine[Deferred[object], object, None], warning: str = ""
     ) -> Deferred[bytes]:
@@ -75,31 +91,26 @@ def add_management(app: Klein, gate: Gate, provider: Provider, clock: IReactorTi
         gate.require_host(request.requestHeaders)
         return answers.json(request, 200, next(iter(provider.settings().addresses(cluster)), ""))
 
-    @on_every_cluster(app, "/domains", "POST")
+    @changing("/domains", "POST")
     def add_domains(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
-        gate.require_management(request.caller, request.requestHeaders)
         added = parse_domains(posted_texts(request.body))
         return answered(request, cluster, provider.add_domains(cluster, added), warn_of_single_labels(added))
 
-    @on_every_cluster(app, "/clusterip", "POST")
+    @changing("/clusterip", "POST")
     def set_addresses(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
-        gate.require_management(request.caller, request.requestHeaders)
         addresses = parse_cluster_addresses(",".join(posted_texts(request.body)))
         return answered(request, cluster, provider.set_addresses(cluster, addresses))
 
-    @on_every_cluster(app, "/domains/<domain>", "DELETE")
+    @changing("/domains/<domain>", "DELETE")
     def remove_domain(request: WebhookRequest, cluster: str, domain: str) -> Deferred[bytes]:
-        gate.require_management(request.caller, request.requestHeaders)
         return answered(request, cluster, provider.remove_domain(cluster, to_ascii(domain)))
 
-    @on_every_cluster(app, "/names/<name>", "DELETE")
+    @changing("/names/<name>", "DELETE")
     def forget_name(request: WebhookRequest, cluster: str, name: str) -> Deferred[bytes]:
-        gate.require_management(request.caller, request.requestHeaders)
         return answered(request, cluster, provider.forget_name(cluster, name))
 
-    @on_every_cluster(app, "/", "DELETE", at_root=False)
+    @changing("/", "DELETE", at_root=False)
     def forget_cluster(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
-        gate.require_management(request.caller, request.requestHeaders)
         settings = provider.settings()
         kept = [f"{domain} (--domains)" for domain in settings.option_domains]
         kept += [f"{address} (--cluster-ip)" for address in settings.option_addresses]

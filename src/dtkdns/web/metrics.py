@@ -109,9 +109,8 @@ class _State(Collector):
         conflicts = GaugeMetricFamily(
             "dtkdns_conflicts", "Names that more than one wants to decide.", labels=["kind"]
         )
-        kinds = [conflict.kind for conflict in overview.conflicts()]
-        for kind in ("line", "cluster", "fight"):
-            conflicts.add_metric([kind], kinds.count(kind))
+        for kind, count in overview.conflicts_by_kind().items():
+            conflicts.add_metric([kind], count)
         yield conflicts
         passes = GaugeMetricFamily(
             "dtkdns_last_pass_timestamp_seconds", "Last pass of an external-dns.", labels=["cluster"]

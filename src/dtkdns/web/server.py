@@ -16,10 +16,7 @@ from dtkdns.access import Caller
 from dtkdns.web.answers import Answer
 from dtkdns.web.channel import WebhookChannel
 from dtkdns.web.gate import Gate
-from dtkdns.web.limits import (
-    Connections,
-    LargeBodies,
-)
+from dtkdns.web.limits import Connections, LargeBodies
 from dtkdns.web.metrics import Metrics
 from dtkdns.web.paths import route_of
 from dtkdns.web.refusals import Refusals
