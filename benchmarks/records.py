@@ -30,7 +30,8 @@ class Service:
         self._command = [
             sys.executable, "-c", "from twisted.scripts.twistd import run; run()",
             "-n", "--pidfile=", "dtkdns", "--port", "tcp:0:interface=127.0.0.1",
-            "--domains", "dtk.io", "--hosts-file", self.hosts, "--state", os.path.join(directory, "state"),
+            "--domains", "dtk.io", "--dns", "127.0.0.1:0", "--hosts-file", self.hosts,
+            "--state", os.path.join(directory, "state"),
         ]  # fmt: skip
         self.start()
 
@@ -40,6 +41,9 @@ class Service:
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         for line in self._process.stdout:
+            answers = re.search(r"DNS for the managed domains at 127.0.0.1:(\d+)", line)
+            if answers:
+                self.dns_port = int(answers[1])
             found = re.search(r"dtkdns listens on port (\d+)", line)
             if found:
                 break

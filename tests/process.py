@@ -25,8 +25,9 @@ class Dtkdns:
     """A running service; its log is read until it says where it listens."""
 
     def __init__(self, command: Sequence[str], *, prefix: Sequence[str] = ()) -> None:
+        dns = [] if "--dns" in command else ["--dns", "127.0.0.1:0"]
         self.process = subprocess.Popen(
-            [*prefix, *TWISTD, "-n", "--pidfile=", "dtkdns", *command],
+            [*prefix, *TWISTD, "-n", "--pidfile=", "dtkdns", *dns, *command],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -62,6 +63,13 @@ class Dtkdns:
         """A connection of one's own, kept alive from call to call."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
             yield connection
+
+    @property
+    def dns_port(self) -> int:
+        """Of the first address at which it takes questions."""
+        said = re.search(r"DNS for the managed domains at \S+:(\d+)[, ]", "".join(self.log))
+        assert said is not None, "".join(self.log)
+        return int(said[1])
 
     def kill(self) -> None:
         self.process.kill()

@@ -10,13 +10,14 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import dns.message
 import pytest
 import treq
 from attrs import frozen
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import DatagramProtocol, Protocol, connectionDone
 from twisted.internet.task import Clock, deferLater
 from twisted.python.failure import Failure
 
@@ -73,6 +74,18 @@ class Client(Protocol):
         await self.lost
 
 
+class Asker(DatagramProtocol):
+    """Waits for one datagram."""
+
+    noisy = False
+
+    def __init__(self) -> None:
+        self.received: Deferred[bytes] = Deferred()
+
+    def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:  # noqa: N802
+        self.received.callback(datagram)
+
+
 @frozen
 class Running:
     """A service that listens on a loopback port, and its files."""
@@ -110,6 +123,21 @@ class Running:
     async def change(self, base: str = "", **lists: list[dict[str, Any]]) -> Reply:
         """One `POST /records`."""
         return await self.call("POST", f"{base}/records", json.dumps(lists).encode(), WEBHOOK)
+
+    async def ask(self, name: str, record_type: str = "A") -> dns.message.Message:
+        """What DNS answers over UDP, the same at every address."""
+        server = self.service._dns
+        assert server is not None
+        asked = dns.message.make_query(name, record_type)
+        replies = []
+        for address in server.addresses:
+            asker = Asker()
+            port = reactor.listenUDP(0, asker, interface=address.host)
+            asker.transport.write(asked.to_wire(), (address.host, address.port))
+            replies.append(await asker.received)
+            await port.stopListening()
+        assert len(set(replies)) == 1
+        return dns.message.from_wire(replies[0])
 
     async def records(self, base: str = "") -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (await self.call("GET", f"{base}/records")).json()
@@ -197,7 +225,7 @@ async def running(directory: Path, *options: str) -> AsyncIterator[Running]:
 
 def make_service(directory: Path, more: Sequence[str]) -> WebhookService:
     options = Options()
-    own = ["--port", "tcp:0:interface=127.0.0.1", "--hosts-file", f"{directory}/hosts"]
+    own = ["--port", "tcp:0:interface=127.0.0.1", "--hosts-file", f"{directory}/hosts", "--dns", "127.0.0.1:0"]
     options.parseOptions([*own, "--state", f"{directory}/state", "--domains", "dtk.io", *more])
     service = makeService(options)
     assert isinstance(service, WebhookService)

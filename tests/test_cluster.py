@@ -97,6 +97,7 @@ def test_a_change_makes_exactly_what_the_rule_says_and_names_exactly_the_differe
         touched = {names.to_ascii(key[0]) if not key[0].isascii() else key[0] for key in (*put, *delta.removed)}
         assert sorted(delta.owners) == sorted(touched)
         assert bool(delta) is (before != wanted)
+        assert delta.grown == len(wanted) - len(before)
 
         resolving = {found.owner for found in after.all_endpoints() if found.record_type in ADDRESS_TYPES}
         assert after.since == {owner: cluster.since.get(owner, float(now)) for owner in resolving}
@@ -126,7 +127,7 @@ def test_delete_and_update_old_take_away_by_key_whatever_their_content() -> None
     replaced = endpoint("b.dtk.io", target="10.9.9.9", labels=labels)
     after, delta = cluster.apply(Changes(delete=(deleted,), update_old=(replaced,)), 2.0)
     assert list(after.endpoints) == ["c.dtk.io"]
-    assert delta == Delta((), (("a.dtk.io", "A", ""), ("b.dtk.io", "A", "")), ("a.dtk.io", "b.dtk.io"))
+    assert delta == Delta((), (("a.dtk.io", "A", ""), ("b.dtk.io", "A", "")), ("a.dtk.io", "b.dtk.io"), grown=-2)
 
 
 def test_what_has_another_type_or_set_identifier_is_not_taken_away() -> None:
@@ -276,6 +277,7 @@ def forgotten(name: str, *endpoints: Endpoint) -> list[Endpoint]:
     assert sorted(delta.removed) == sorted(found.key for found in gone)
     assert delta.put == ()
     assert set(delta.owners) == {found.owner for found in gone}
+    assert delta.grown == -len(gone)
     assert snapshot(cluster) == was
     assert (after is cluster) is (not gone)
     return gone

@@ -130,6 +130,61 @@ def test_whatever_a_resolver_could_take_for_something_else_is_no_host_name(name:
     assert not names.is_hostname(name)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dtk.io",
+        "_acme-challenge.dtk.io",
+        "_443._tcp.dtk.io",
+        "_",
+        "a_b.io",
+        "a_.io",
+        "*.dtk.io",
+        "*._tcp.dtk.io",
+        "10.0.0.1",
+        "_" * 63,
+        LONGEST_NAME,
+        "*." + LONGEST_NAME[2:],
+    ],
+)
+def test_a_name_with_underscores_or_a_wildcard_can_own_records(name: str) -> None:
+    assert names.is_owner(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "*",
+        "*.",
+        "*.*.io",
+        "a.*.io",
+        "*a.io",
+        "_*.io",
+        "a..b",
+        ".a",
+        "a.",
+        "-a.io",
+        "a-.io",
+        "_-.io",
+        "A.io",
+        "_A.io",
+        "a b.io",
+        "a.io\n",
+        "a\\.io",
+        "a\x00.io",
+        "\u0660.io",
+        "b\u00fccher.io",
+        "_" * 64,
+        "b" + LONGEST_NAME,
+        "*." + LONGEST_NAME,
+    ],
+)
+def test_nothing_else_can_own_records(name: str) -> None:
+    assert not names.is_owner(name)
+
+
 @given(TEXTS)
 @settings(max_examples=300)
 def test_no_text_makes_the_functions_raise_and_a_host_name_is_safe_in_a_line(text: str) -> None:
@@ -140,7 +195,9 @@ def test_no_text_makes_the_functions_raise_and_a_host_name_is_safe_in_a_line(tex
         assert len(name) <= names.MAX_NAME
         assert all(1 <= len(label) <= 63 for label in name.split("."))
         assert names.to_ascii(name) == name
+        assert names.is_owner(name)
     names.is_hostname(text)
+    names.is_owner(text)
     names.is_wildcard(text)
     names.inside(text, ["dtk.io"])
 

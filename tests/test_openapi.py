@@ -47,6 +47,8 @@ def agrees(schema: Mapping[str, Any], kind: Any) -> bool:
     schema = SCHEMAS[schema["$ref"].rpartition("/")[2]] if "$ref" in schema and not attrs.has(kind) else schema
     if attrs.has(kind):
         return schema == {"$ref": referred(kind.__name__)}
+    if "anyOf" in schema and isinstance(kind, UnionType):
+        return all(agrees(one, of) for one, of in zip(schema["anyOf"], get_args(kind), strict=True))
     if get_origin(kind) is tuple:
         return schema["type"] == "array" and agrees(schema["items"], get_args(kind)[0])
     if get_origin(kind) is Mapping:

@@ -11,9 +11,12 @@ from typing import cast
 import pytest
 from attrs import define, field
 from pytest_twisted import ensureDeferred
+from twisted.internet.task import Clock
 
 from dtkdns import overview as overview_module
 from dtkdns.cluster import Cluster
+from dtkdns.dns.replies import Replies
+from dtkdns.dns.server import DNSServer
 from dtkdns.endpoint import Changes, Endpoint, make_endpoint
 from dtkdns.hosts.writer import HostsWriter
 from dtkdns.overview import Overview
@@ -21,6 +24,7 @@ from dtkdns.passes import Passes
 from dtkdns.status import (
     ClusterStatus,
     ConflictStatus,
+    DNSStatus,
     ExternalDNSStatus,
     HiddenStatus,
     HostsStatus,
@@ -37,6 +41,7 @@ from test_provider import Parts, address
 WRITTEN = datetime(2026, 11, 22, 12, 30, 5, tzinfo=UTC)
 BLOCK = PartStatus("block", True, "agrees with the records")
 STORE = PartStatus("store", True, "0 records")
+DNS = PartStatus("dns", True, "at 127.0.0.1:5053")
 
 
 @define
@@ -51,17 +56,32 @@ class Writer:
 
 
 @define
+class Server:
+    """What a DNS server says of itself."""
+
+    status: DNSStatus = field(factory=lambda: DNSStatus(("127.0.0.1:5053",), serial=7))
+    part: PartStatus = DNS
+    replies: Replies = field(factory=lambda: Replies(Clock()))
+
+    def readiness(self) -> PartStatus:
+        return self.part
+
+
+@define
 class Overviewed:
-    """A provider, a writer that says what it is told to, and the overview of both."""
+    """A provider, a writer and a server that say what they are told to, and the overview of those there are."""
 
     parts: Parts
     writer: Writer = field(factory=Writer)
+    dns: Server = field(factory=Server)
+    faces: tuple[str, ...] = ("hosts",)
     overview: Overview = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.parts.load()
-        writer = cast(HostsWriter, self.writer)
-        self.overview = Overview(self.parts.provider, writer, Passes(), self.parts.clock)
+        writer = cast(HostsWriter, self.writer) if "hosts" in self.faces else None
+        dns = cast(DNSServer, self.dns) if "dns" in self.faces else None
+        self.overview = Overview(self.parts.provider, writer, dns, Passes(), self.parts.clock)
 
     async def create(self, *endpoints: Endpoint, cluster: str = "default") -> None:
         await self.parts.provider.apply(cluster, Changes(create=endpoints))
@@ -122,6 +142,18 @@ async def test_the_service_is_ready_when_all_its_parts_are(service: Overviewed) 
     assert not service.overview.readiness().ready
 
 
+@pytest.mark.parametrize("dns", [DNS, PartStatus("dns", False, "not listening")])
+def test_the_dns_server_is_a_part_where_there_is_one(tmp_path: Path, dns: PartStatus) -> None:
+    both = Overviewed(Parts(tmp_path), dns=Server(part=dns), faces=("hosts", "dns")).overview.readiness()
+    assert [part.part for part in both.parts] == ["store", "hosts file", "block", "dns"]
+    assert both.parts[3] == dns
+    assert both.ready is dns.ok
+
+
+def test_without_a_hosts_file_nothing_of_one_is_a_part(tmp_path: Path) -> None:
+    assert Overviewed(Parts(tmp_path), faces=("dns",)).overview.readiness() == Readiness(True, (STORE, DNS))
+
+
 # What is counted
 
 
@@ -177,6 +209,15 @@ async def test_names_and_what_is_not_shown_are_counted(service: Overviewed) -> N
     assert service.overview.hidden_by_reason() == {"wildcard": 1, "type": 1, "unmanaged": 1}
 
 
+@ensureDeferred
+async def test_wildcards_resolve_where_there_is_a_dns_server(tmp_path: Path) -> None:
+    service = Overviewed(Parts(tmp_path), faces=("hosts", "dns"))
+    await service.create(address("a.dtk.io"), address("*.dtk.io"))
+    assert service.overview.names_by_cluster() == {"default": 2}
+    assert [one.name for one in service.overview.status().names] == ["*.dtk.io", "a.dtk.io"]
+    assert service.overview.hidden_by_reason() == {"wildcard": 1}
+
+
 # Everything
 
 
@@ -219,6 +260,7 @@ async def test_the_status_is_everything_there_is_to_know(service: Overviewed) ->
         ready=service.overview.readiness(),
         store=StoreStatus(3),
         hosts=service.writer.status,
+        dns=None,
         clusters=(
             ClusterStatus("default", ("dtk.io",), (), 2, 1),
             ClusterStatus("lab", ("lab.io",), ("10.9.9.9",), 1, 1),
@@ -227,10 +269,44 @@ async def test_the_status_is_everything_there_is_to_know(service: Overviewed) ->
             NameStatus("a.dtk.io", ("10.0.0.1",), "default", "", 0, utc(1000)),
             NameStatus("a.lab.io", ("10.9.9.9",), "lab", "ingress/a/b", 300, utc(1000)),
         ),
-        hidden=(HiddenStatus("*.dtk.io", "A", "", "default", "wildcard", "a hosts file has no wildcards"),),
+        hidden=(
+            HiddenStatus("*.dtk.io", "A", "", "default", "wildcard", "a hosts file has no wildcards", ("hosts",)),
+        ),
         conflicts=(),
         external_dns=(
             ExternalDNSStatus("lab", "10.0.0.7", utc(1001), None),
             ExternalDNSStatus("default", "10.0.0.8", utc(1002), utc(1003)),
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("faces", "expected"),
+    [
+        (("hosts",), {"MX": ("data", ("hosts",)), "TXT": ("type", ("hosts",))}),
+        (("dns",), {"MX": ("data", ("dns",))}),
+        (("dns", "hosts"), {"MX": ("data", ("dns", "hosts")), "TXT": ("type", ("hosts",))}),
+    ],
+    ids=["hosts file", "DNS", "both"],
+)
+@ensureDeferred
+async def test_a_hidden_record_tells_which_of_the_faces_that_there_are_do_not_show_it(
+    tmp_path: Path, faces: tuple[str, ...], expected: dict[str, tuple[str, tuple[str, ...]]]
+) -> None:
+    service = Overviewed(Parts(tmp_path), faces=faces)
+    await service.create(record("a.dtk.io", "MX", "nonsense"), record("a.dtk.io", "TXT", "x"))
+    assert {one.type: (one.reason, one.faces) for one in service.overview.status().hidden} == expected
+    assert service.overview.hidden_by_reason() == {reason: 1 for reason, _ in expected.values()}
+
+
+@ensureDeferred
+async def test_without_a_hosts_file_there_is_nothing_to_tell_of_one(tmp_path: Path) -> None:
+    service = Overviewed(Parts(tmp_path), faces=("dns",))
+    await service.create(address("a.dtk.io"))
+    await service.parts.provider.add_domains("lab", ("dtk.io",))
+    await service.create(address("a.dtk.io", "10.0.0.2"), cluster="lab")
+    status = service.overview.status()
+    assert status.hosts is None
+    assert status.dns == service.dns.status
+    assert [(one.name, one.kind) for one in status.conflicts] == [("a.dtk.io", "cluster")]
+    assert service.overview.conflicts_by_kind() == {"line": 0, "cluster": 1, "fight": 0}

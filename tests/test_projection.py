@@ -11,12 +11,14 @@ import pytest
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.names import dns
 
 from dtkdns import names
 from dtkdns import projection as projection_module
 from dtkdns.cluster import Cluster
 from dtkdns.endpoint import Changes, Endpoint, make_endpoint
-from dtkdns.projection import MAX_FOLLOWED, Projection, Reason, Shown
+from dtkdns.projection import DNS_FACE, HOSTS_FACE, MAX_FOLLOWED, Projection, Reason, RecordSet, Shown
+from dtkdns.rdata import CAA
 
 PLAIN_HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
@@ -61,6 +63,11 @@ def reasons(projection: Projection) -> dict[tuple[str, str], Reason]:
 
 def sentences(projection: Projection) -> list[str]:
     return [hidden.sentence for found in projection.hidden.values() for hidden in found]
+
+
+def served(projection: Projection, name: str) -> dict[int, tuple[dns.IEncodableRecord, ...]]:
+    """What a name has beside addresses, by the type's number."""
+    return {one.number: one.data for one in projection.records.get(name, ())}
 
 
 # The cluster's own addresses, and the targets
@@ -261,9 +268,9 @@ def test_a_chain_of_cnames_is_followed_so_far_and_no_further() -> None:
 
 
 def test_a_cname_of_many_targets_names_a_few_of_them_in_its_reason_and_none_in_full_length() -> None:
-    shown = project(cluster(endpoint("a.dtk.io", "CNAME", "x" * 300, "y\n", "z.dtk.io", "fourth.dtk.io")))
+    shown = project(cluster(endpoint("a.dtk.io", "CNAME", "x" * 300, "y\n", "z..io", "fourth..io")))
     assert sentences(shown) == [
-        f"it points to {'x' * 80}, y\\n, z.dtk.io, which has no address here; POST /clusterip sets the cluster's"
+        f"it points to {'x' * 80}, y\\n, z..io, which has no address here; POST /clusterip sets the cluster's"
     ]
 
 
@@ -350,6 +357,298 @@ def test_a_cluster_that_cannot_show_a_name_does_not_keep_it_from_another() -> No
     }
 
 
+# What names have beside addresses
+
+
+@pytest.mark.parametrize(
+    ("record_type", "target", "number", "data"),
+    [
+        ("CAA", '0 issue "letsencrypt.org"', CAA, dns.UnknownRecord(b"\x00\x05issueletsencrypt.org")),
+        ("MX", "10 Mail.dtk.io.", dns.MX, dns.Record_MX(10, "mail.dtk.io")),
+        (
+            "NAPTR",
+            '1 2 "u" "E2U+sip" "!x!y!" .',
+            dns.NAPTR,
+            dns.Record_NAPTR(1, 2, b"u", b"E2U+sip", b"!x!y!", ""),
+        ),
+        ("NS", "ns.example.com", dns.NS, dns.Record_NS("ns.example.com")),
+        ("PTR", "a.dtk.io", dns.PTR, dns.Record_PTR("a.dtk.io")),
+        ("SRV", "0 5 443 a.dtk.io", dns.SRV, dns.Record_SRV(0, 5, 443, "a.dtk.io")),
+        ("TXT", '"v=spf1" "-all"', dns.TXT, dns.Record_TXT(b"v=spf1", b"-all")),
+    ],
+)
+def test_every_type_that_is_served_is_at_its_name_and_hidden_from_the_hosts_file(
+    record_type: str, target: str, number: int, data: dns.IEncodableRecord
+) -> None:
+    shown = project(cluster(endpoint("A.dtk.io.", record_type, target, ttl=60), addresses=("10.0.0.9",)))
+    assert shown.records == {"a.dtk.io": (RecordSet(number, 60, (data,)),)}
+    assert shown.shown == {}
+    assert [hidden.reason for hidden in shown.hidden["a.dtk.io"]] == [Reason.TYPE]
+
+
+def test_the_endpoints_of_one_type_at_a_name_are_one_set_with_the_least_ttl_and_each_record_once() -> None:
+    shown = project(
+        cluster(
+            endpoint("a.dtk.io", "MX", "10 one.dtk.io", "20 two.dtk.io", ttl=300),
+            endpoint("a.dtk.io", "MX", "20  TWO.dtk.io.", "30 three.dtk.io", set_identifier="eu", ttl=60),
+            endpoint("a.dtk.io", "MX", "10 one.dtk.io", set_identifier="us", ttl=0),
+            endpoint("a.dtk.io", "TXT", "x"),
+            endpoint("a.dtk.io", "A", "10.0.0.1", ttl=5),
+        )
+    )
+    exchanges = [dns.Record_MX(10 * n, f"{word}.dtk.io") for n, word in enumerate(("one", "two", "three"), 1)]
+    assert shown.records == {
+        "a.dtk.io": (RecordSet(dns.MX, 60, tuple(exchanges)), RecordSet(dns.TXT, 0, (dns.Record_TXT(b"x"),)))
+    }
+    assert addresses(shown) == {"a.dtk.io": ("10.0.0.1",)}
+
+
+def test_targets_that_are_no_data_of_their_type_are_said_and_the_others_served() -> None:
+    shown = project(
+        cluster(
+            endpoint("a.dtk.io", "MX", "mail.dtk.io", "10 mail.dtk.io"),
+            endpoint("a.dtk.io", "MX", "20 mail.dtk.io", set_identifier="eu"),
+            endpoint("b.dtk.io", "MX", "mail.dtk.io"),
+        )
+    )
+    assert served(shown, "a.dtk.io") == {
+        dns.MX: (dns.Record_MX(10, "mail.dtk.io"), dns.Record_MX(20, "mail.dtk.io"))
+    }
+    assert "b.dtk.io" not in shown.records
+    why = "'mail.dtk.io' is not the data of a record of type MX: it is not: preference name"
+    assert [(hidden.reason, hidden.sentence) for hidden in shown.hidden["a.dtk.io"]] == [
+        (Reason.DATA, f"{why}; its other targets are served"),
+        (Reason.TYPE, "a hosts file holds addresses only, and this is a record of type MX"),
+    ]
+    assert [(hidden.reason, hidden.sentence) for hidden in shown.hidden["b.dtk.io"]] == [(Reason.DATA, why)]
+
+
+def test_a_record_of_another_type_without_targets_is_not_served_and_said() -> None:
+    shown = project(cluster(endpoint("a.dtk.io", "MX")))
+    assert shown.records == {}
+    assert reasons(shown) == {("a.dtk.io", "MX"): Reason.DATA}
+    assert sentences(shown) == ["it has no target"]
+
+
+def test_a_name_with_underscores_has_records_but_no_addresses() -> None:
+    shown = project(
+        cluster(
+            endpoint("_acme-challenge.dtk.io", "TXT", "token"),
+            endpoint("_sip._tcp.dtk.io", "SRV", "0 0 5060 a.dtk.io"),
+            endpoint("_sip._tcp.dtk.io", "A", "10.0.0.1"),
+            endpoint("_sip._tcp.dtk.io", "CNAME", "www.example.com"),
+            addresses=("10.0.0.9",),
+        )
+    )
+    assert shown.shown == {}
+    assert served(shown, "_acme-challenge.dtk.io") == {dns.TXT: (dns.Record_TXT(b"token"),)}
+    assert served(shown, "_sip._tcp.dtk.io").keys() == {dns.SRV}
+    assert reasons(shown) == {
+        ("_acme-challenge.dtk.io", "TXT"): Reason.TYPE,
+        ("_sip._tcp.dtk.io", "SRV"): Reason.TYPE,
+        ("_sip._tcp.dtk.io", "A"): Reason.NAME,
+        ("_sip._tcp.dtk.io", "CNAME"): Reason.NAME,
+    }
+
+
+def test_a_name_that_can_own_nothing_has_a_reason_that_says_of_what_names_are_made() -> None:
+    shown = project(cluster(endpoint("a b.dtk.io", "TXT", "x"), endpoint("a b.dtk.io", "A", "10.0.0.1")))
+    assert (shown.shown, shown.records) == ({}, {})
+    assert sentences(shown) == [
+        "it is not made of letters, digits and hyphens (or underscores)",
+        "it is not made of letters, digits and hyphens",
+    ]
+
+
+def test_what_external_dns_notes_of_ownership_and_what_is_not_managed_is_never_served() -> None:
+    shown = project(
+        cluster(
+            endpoint("a-a.dtk.io", "TXT", '"heritage=external-dns,external-dns/owner=default"'),
+            endpoint("a-b.dtk.io", "TXT", "encrypted", labels={"ownedRecord": "b.dtk.io"}),
+            endpoint("a.example.com", "TXT", "x"),
+            endpoint("evildtk.io", "MX", "10 a.dtk.io"),
+        )
+    )
+    assert shown.records == {}
+    assert sorted(reason.word for reason in reasons(shown).values()) == ["ownership"] * 2 + ["unmanaged"] * 2
+
+
+def test_a_wildcard_has_records_beside_addresses() -> None:
+    shown = project(cluster(endpoint("*.dtk.io", "A", "10.0.0.1"), endpoint("*.dtk.io", "TXT", "x", ttl=9)))
+    assert addresses(shown) == {"*.dtk.io": ("10.0.0.1",)}
+    assert shown.records == {"*.dtk.io": (RecordSet(dns.TXT, 9, (dns.Record_TXT(b"x"),)),)}
+    assert {hidden.reason.faces for hidden in shown.hidden["*.dtk.io"]} == {frozenset({HOSTS_FACE})}
+
+
+def test_the_domains_are_those_of_all_clusters_whatever_changes() -> None:
+    clusters = {"default": cluster(domains=("dtk.io", "test")), "lab": cluster(name="lab", domains=("lab.io",))}
+    first, _ = Projection().after(clusters, [])
+    assert first.domains == {"dtk.io", "test", "lab.io"}
+    clusters["default"] = evolve(clusters["default"], domains=("lab.io",))
+    assert first.after(clusters, [])[0].domains == {"lab.io"}
+
+
+# A CNAME that leads out of all records
+
+
+def alias_of(projection: Projection, name: str) -> str:
+    """Where a name's CNAME leads; empty where it has none."""
+    found = served(projection, name).get(dns.CNAME, ())
+    return "".join(record.name.name.decode() for record in found if isinstance(record, dns.Record_CNAME))
+
+
+def test_a_cname_that_leads_out_of_all_records_is_an_alias_that_a_hosts_file_cannot_show() -> None:
+    shown = project(cluster(endpoint("a.dtk.io", "CNAME", "WWW.example.com.", ttl=30)))
+    assert shown.shown == {}
+    assert shown.records == {"a.dtk.io": (RecordSet(dns.CNAME, 30, (dns.Record_CNAME("www.example.com"),)),)}
+    assert reasons(shown) == {("a.dtk.io", "CNAME"): Reason.ALIAS}
+    assert sentences(shown) == ["a hosts file holds addresses only, and it points to the name www.example.com"]
+
+
+def test_a_name_has_one_alias_the_first_that_can_be_one() -> None:
+    shown = project(
+        cluster(
+            endpoint("a.dtk.io", "A", "nonsense"),
+            endpoint("a.dtk.io", "CNAME", "b.dtk.io", "no..name", set_identifier="eu"),
+            endpoint("a.dtk.io", "CNAME", "no..name", "one.example.com", "two.example.com", set_identifier="us"),
+            endpoint("a.dtk.io", "CNAME", "three.example.com", set_identifier="as"),
+            endpoint("b.dtk.io", "TXT", "x"),
+        )
+    )
+    assert alias_of(shown, "a.dtk.io") == "one.example.com"
+    assert [(hidden.key[1:], hidden.reason) for hidden in shown.hidden["a.dtk.io"]] == [
+        (("A", ""), Reason.TARGET),
+        (("CNAME", "eu"), Reason.DANGLING),
+        (("CNAME", "us"), Reason.ALIAS),
+        (("CNAME", "as"), Reason.DANGLING),
+    ]
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        endpoint("a.dtk.io", "A", "10.0.0.1"),
+        endpoint("a.dtk.io", "TXT", "x"),
+        endpoint("www.example.com", "TXT", "x"),
+        endpoint("www.example.com", "A", "nonsense"),
+    ],
+    ids=["an address", "a record set", "a target that is a record", "a target that is a record of no use"],
+)
+def test_a_cname_is_no_alias_beside_anything_else_or_where_its_target_is_one_of_the_records(
+    beside: Endpoint,
+) -> None:
+    alias = endpoint("a.dtk.io", "CNAME", "www.example.com")
+    shown = project(cluster(alias, beside))
+    assert alias_of(shown, "a.dtk.io") == ""
+    assert reasons(shown)["a.dtk.io", "CNAME"] is Reason.DANGLING
+
+
+def test_a_cname_is_never_an_alias_where_the_clusters_address_is_known() -> None:
+    alias = endpoint("a.dtk.io", "CNAME", "www.example.com")
+    for routable in ("", "10.0.0.0/8"):
+        shown = project(cluster(alias, addresses=("10.0.0.9",)), routable=routable)
+        assert addresses(shown) == {"a.dtk.io": ("10.0.0.9",)}
+        assert shown.records == {}
+
+
+def test_a_managed_domain_itself_is_no_alias() -> None:
+    shown = project(cluster(endpoint("dtk.io", "CNAME", "www.example.com")))
+    assert alias_of(shown, "dtk.io") == ""
+    assert reasons(shown) == {("dtk.io", "CNAME"): Reason.DANGLING}
+
+
+def test_a_cname_whose_target_cannot_stand_in_a_record_is_no_alias() -> None:
+    shown = project(cluster(endpoint("a.dtk.io", "CNAME", "no..name", "x" * 64)))
+    assert shown.records == {}
+    assert reasons(shown) == {("a.dtk.io", "CNAME"): Reason.DANGLING}
+
+
+@pytest.mark.parametrize("other", ["default", "lab"])
+@pytest.mark.parametrize("record", [("A", "10.0.0.1"), ("TXT", "x")])
+def test_an_alias_goes_when_its_target_becomes_a_record_in_any_cluster_and_comes_back_when_that_goes(
+    other: str, record: tuple[str, str]
+) -> None:
+    clusters = {name: cluster(name=name) for name in ("default", "lab")}
+    clusters["default"], delta = clusters["default"].apply(
+        Changes(create=(endpoint("a.dtk.io", "CNAME", "B.dtk.io."),)), 1.0
+    )
+    shown, _ = Projection().after(clusters, delta.owners)
+    assert alias_of(shown, "a.dtk.io") == "b.dtk.io"
+
+    target = endpoint("b.dtk.io", *record)
+    clusters[other], delta = clusters[other].apply(Changes(create=(target,)), 2.0)
+    shown, touched = shown.after(clusters, delta.owners)
+    assert set(touched) == {"a.dtk.io", "b.dtk.io"}
+    assert "a.dtk.io" not in shown.records
+    resolves = record[0] == "A" and other == "default"
+    assert reasons(shown).get(("a.dtk.io", "CNAME")) is (None if resolves else Reason.DANGLING)
+
+    clusters[other], delta = clusters[other].apply(Changes(delete=(target,)), 3.0)
+    shown, _ = shown.after(clusters, delta.owners)
+    assert alias_of(shown, "a.dtk.io") == "b.dtk.io"
+
+
+def test_an_alias_goes_when_the_clusters_address_becomes_known_and_comes_back_when_it_is_not() -> None:
+    one = cluster(endpoint("a.dtk.io", "CNAME", "b.dtk.io"), addresses=("10.0.0.9",))
+    shown = project(one)
+    assert shown.records == {}
+    one = evolve(one, addresses=())
+    shown, _ = shown.after({"default": one}, one.since)
+    assert alias_of(shown, "a.dtk.io") == "b.dtk.io"
+    lab = cluster(endpoint("b.dtk.io", "A", "10.0.0.1"), name="lab")
+    shown, _ = shown.after({"default": one, "lab": lab}, ["b.dtk.io"])
+    assert "a.dtk.io" not in shown.records
+
+
+# Two clusters with one name, and what it has beside addresses
+
+
+def test_the_cluster_that_had_an_address_for_a_name_first_has_the_whole_of_it() -> None:
+    default = cluster(
+        endpoint("a.dtk.io", "TXT", "default"),
+        endpoint("a.dtk.io", "MX", "nonsense"),
+        endpoint("a.dtk.io", "TXT", "heritage=external-dns", set_identifier="note"),
+        now=1.0,
+    )
+    lab = cluster(endpoint("a.dtk.io", "A", "10.0.0.2"), endpoint("a.dtk.io", "TXT", "lab"), name="lab", now=2.0)
+    out = cluster(endpoint("a.dtk.io", "CNAME", "www.example.com"), name="out", now=1.0)
+    for order in ((default, lab, out), (out, lab, default)):
+        shown = project(*order)
+        assert addresses(shown) == {"a.dtk.io": ("10.0.0.2",)}
+        assert served(shown, "a.dtk.io") == {dns.TXT: (dns.Record_TXT(b"lab"),)}
+        assert {(found.cluster, found.key[1:], found.reason) for found in shown.hidden["a.dtk.io"]} == {
+            ("default", ("TXT", ""), Reason.OTHER_CLUSTER),
+            ("default", ("MX", ""), Reason.DATA),
+            ("default", ("TXT", "note"), Reason.OWNERSHIP),
+            ("lab", ("TXT", ""), Reason.TYPE),
+            ("out", ("CNAME", ""), Reason.OTHER_CLUSTER),
+        }
+
+
+def test_of_clusters_that_have_no_address_for_a_name_the_first_by_name_has_it() -> None:
+    b = cluster(endpoint("x.dtk.io", "MX", "10 b.example.com"), name="b", now=2.0)
+    c = cluster(endpoint("x.dtk.io", "CNAME", "www.example.com"), name="c", now=1.0)
+    for order in ((b, c), (c, b)):
+        shown = project(*order)
+        assert served(shown, "x.dtk.io").keys() == {dns.MX}
+        assert {(found.cluster, found.sentence) for found in shown.hidden["x.dtk.io"]} == {
+            ("b", "a hosts file holds addresses only, and this is a record of type MX"),
+            ("c", "cluster b had the name first and keeps it"),
+        }
+
+
+def test_a_wildcard_of_two_clusters_is_hidden_from_hosts_files_in_one_and_everywhere_in_the_other() -> None:
+    records = [endpoint("*.dtk.io", "A", "10.0.0.1"), endpoint("*.dtk.io", "TXT", "x")]
+    shown = project(cluster(*records, name="b"), cluster(*records, name="c", now=2.0))
+    assert shown.shown["*.dtk.io"].cluster == "b"
+    assert {(found.cluster, found.key[1], found.reason) for found in shown.hidden["*.dtk.io"]} == {
+        ("b", "A", Reason.WILDCARD),
+        ("b", "TXT", Reason.TYPE),
+        ("c", "A", Reason.OTHER_CLUSTER),
+        ("c", "TXT", Reason.OTHER_CLUSTER),
+    }
+
+
 # What is kept and not shown
 
 
@@ -367,13 +666,23 @@ def test_an_asterisk_anywhere_else_is_no_wildcard(name: str) -> None:
     assert reasons(shown) == {(name, "A"): Reason.NAME}
 
 
-def test_other_types_are_hidden_under_their_own_name_for_it() -> None:
-    types = ["TXT", "SRV", "MX", "NS", "a", "", "A\n10.0.0.1 evil.dtk.io"]
-    shown = project(cluster(*(endpoint("a.dtk.io", record_type, "10.0.0.1") for record_type in types)))
+def test_other_types_are_hidden_from_the_hosts_file_under_their_own_name_for_it() -> None:
+    targets = {"TXT": "x", "SRV": "0 0 443 b.dtk.io", "MX": "10 b.dtk.io", "NS": "b.dtk.io"}
+    shown = project(cluster(*(endpoint("a.dtk.io", kind, target) for kind, target in targets.items())))
     assert shown.shown == {}
     assert set(reasons(shown).values()) == {Reason.TYPE}
+    assert Reason.TYPE.faces == {HOSTS_FACE}
     assert "a hosts file holds addresses only, and this is a record of type SRV" in sentences(shown)
-    assert all("\n" not in sentence for sentence in sentences(shown))
+
+
+def test_types_that_are_not_served_are_hidden_under_their_own_name_for_it() -> None:
+    types = ["SOA", "a", "", "TYPE65400", "A\n10.0.0.1 evil.dtk.io", "X" * 300]
+    shown = project(cluster(*(endpoint("a.dtk.io", record_type, "10.0.0.1") for record_type in types)))
+    assert (shown.shown, shown.records) == ({}, {})
+    assert set(reasons(shown).values()) == {Reason.DATA}
+    assert Reason.DATA.faces == {HOSTS_FACE, DNS_FACE}
+    assert sentences(shown)[0] == "Records of type 'SOA' are not served"
+    assert all(sentence.isprintable() and len(sentence) < 150 for sentence in sentences(shown))
 
 
 def test_the_ownership_records_of_external_dns_are_told_from_other_texts() -> None:
@@ -449,20 +758,29 @@ ANY_NAMES = st.one_of(
     st.text(max_size=12),
     st.text(alphabet="aA-.*\n\t\r\v\f #\0\u2028\u00df\u0130\u3002\uff0e\u212a_0", max_size=8),
 ).flatmap(lambda text: st.sampled_from([text, f"{text}.dtk.io", f"a.{text}.Dtk.io.", f"{text}dtk.io"]))
-ANY_TARGETS = st.lists(
-    st.one_of(st.text(max_size=6), ANY_NAMES, st.sampled_from(["10.0.0.1", "10.0.0.1\n", "FD00::1", "::", "1"])),
-    max_size=2,
-)
+SOME_DATA = [
+    "10.0.0.1",
+    "10.0.0.1\n",
+    "FD00::1",
+    "::",
+    "1",
+    "10 a.dtk.io",
+    "10  A.dtk.io.",
+    "0 0 443 b.dtk.io",
+    '"a"',
+]
+ANY_TARGETS = st.lists(st.one_of(st.text(max_size=6), ANY_NAMES, st.sampled_from(SOME_DATA)), max_size=2)
+ANY_TYPES = st.sampled_from(["A", "AAAA", "CNAME", "TXT", "MX", "NS", "SRV", "CAA", "x"])
 
 
 @given(
-    st.lists(st.tuples(ANY_NAMES, st.sampled_from(["A", "AAAA", "CNAME", "TXT"]), ANY_TARGETS), max_size=6),
+    st.lists(st.tuples(ANY_NAMES, ANY_TYPES, ANY_TARGETS), max_size=6),
     st.sampled_from([("dtk.io",), ("dtk.io", "a"), ()]),
     st.sampled_from([(), ("192.168.122.167",)]),
     st.sampled_from(["", "10.0.0.0/8"]),
 )
 @settings(max_examples=250)
-def test_nothing_outside_the_domains_is_shown_and_what_is_shown_is_a_plain_hostname_with_addresses(
+def test_nothing_outside_the_domains_has_anything_and_what_is_shown_is_a_plain_hostname_with_addresses(
     records: list[tuple[str, str, list[str]]], domains: tuple[str, ...], own: tuple[str, ...], routable: str
 ) -> None:
     one = cluster(*(endpoint(n, t, *targets) for n, t, targets in records), domains=domains, addresses=own)
@@ -474,6 +792,18 @@ def test_nothing_outside_the_domains_is_shown_and_what_is_shown_is_a_plain_hostn
         assert any(name == domain or name.endswith(f".{domain}") for domain in domains)
         assert shown.addresses
         assert all(str(ip_address(address)) == address for address in shown.addresses)
+    for name, sets in projection.records.items():
+        assert names.is_owner(name)
+        assert any(name == domain or name.endswith(f".{domain}") for domain in domains)
+        numbers = [found.number for found in sets]
+        assert len(set(numbers)) == len(numbers)
+        assert not {dns.A, dns.AAAA} & set(numbers)
+        assert all(found.data and len(set(found.data)) == len(found.data) for found in sets)
+        if dns.CNAME in numbers:
+            assert numbers == [dns.CNAME]
+            assert len(sets[0].data) == 1
+            assert name not in projection.shown
+    assert projection.domains == set(domains)
     for sentence in sentences(projection):
         assert sentence.isascii()
         assert sentence.isprintable()
@@ -486,8 +816,13 @@ def test_nothing_outside_the_domains_is_shown_and_what_is_shown_is_a_plain_hostn
 # Changes
 
 
-SOME_NAMES = st.sampled_from(["a.dtk.io", "b.dtk.io", "c.dtk.io", "*.dtk.io", "\u00fc.dtk.io", "x.lab.io"])
-SOME_TARGETS = st.sampled_from(["A.dtk.io.", "b.dtk.io", "c.dtk.io", "\u00fc.dtk.io", "x.lab.io", "*.dtk.io"])
+OUTSIDE = "www.example.com"
+SOME_NAMES = st.sampled_from(
+    ["a.dtk.io", "b.dtk.io", "c.dtk.io", "*.dtk.io", "\u00fc.dtk.io", "x.lab.io", OUTSIDE]
+)
+SOME_TARGETS = st.sampled_from(
+    ["A.dtk.io.", "b.dtk.io", "c.dtk.io", "\u00fc.dtk.io", "x.lab.io", "*.dtk.io", OUTSIDE]
+)
 SOME_ENDPOINTS = st.one_of(
     st.builds(
         lambda name, targets: endpoint(name, "CNAME", *targets),
@@ -496,6 +831,14 @@ SOME_ENDPOINTS = st.one_of(
     ),
     st.builds(endpoint, SOME_NAMES, st.just("A"), st.sampled_from(["10.0.0.1", "10.9.0.1", "nonsense"])),
     st.builds(endpoint, SOME_NAMES, st.sampled_from(["AAAA", "TXT"]), st.just("fd00::1")),
+    st.builds(
+        endpoint,
+        SOME_NAMES,
+        st.sampled_from(["MX", "NS", "SRV"]),
+        st.sampled_from(["10 a.dtk.io", "a.dtk.io", "0 0 443 b.dtk.io"]),
+        set_identifier=st.sampled_from(["", "eu"]),
+        ttl=st.sampled_from([0, 60]),
+    ),
 )
 SOME_LISTS = st.lists(SOME_ENDPOINTS, max_size=3).map(tuple)
 STEPS = st.one_of(
@@ -505,6 +848,10 @@ STEPS = st.one_of(
     st.sampled_from([{"domains": ()}, {"domains": ("dtk.io",)}, {"domains": ("dtk.io", "lab.io")}]),
     st.just("forget"),
 )
+
+
+def mappings(projection: Projection) -> tuple[Mapping[str, object], ...]:
+    return projection.shown, projection.records, projection.hidden
 
 
 def changed(one: Cluster, step: object, now: float) -> tuple[Cluster, Iterable[str]]:
@@ -533,13 +880,14 @@ def test_changes_computed_step_by_step_give_what_a_computation_from_scratch_give
         projection, touched = before.after(clusters, list(owners))
         scratch = project(*clusters.values(), routable=routable)
         assert projection.shown == scratch.shown
+        assert projection.records == scratch.records
         assert projection.hidden == scratch.hidden
+        assert projection.domains == scratch.domains
         assert set(touched) >= set(owners)
         assert len(set(touched)) == len(touched)
-        every = {*before.shown, *before.hidden, *projection.shown, *projection.hidden}
-        for other in every - set(touched):
-            assert projection.shown.get(other) is before.shown.get(other)
-            assert projection.hidden.get(other) is before.hidden.get(other)
+        for old, new in zip(mappings(before), mappings(projection), strict=True):
+            for other in (old.keys() | new.keys()) - set(touched):
+                assert new.get(other) is old.get(other)
 
 
 def test_a_change_of_one_record_among_thousands_computes_one_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,11 +15,11 @@ from dtkdns import provider as provider_module
 from dtkdns.cluster import Cluster, Delta
 from dtkdns.endpoint import Changes, Endpoint, make_endpoint
 from dtkdns.fights import WINDOW
-from dtkdns.projection import Projection
+from dtkdns.projection import HOSTS_FACE, Projection
 from dtkdns.provider import LOAD_PAUSE, MOST_WAITING, FullError, NotFoundError, NotReadyError, Provider
 from dtkdns.settings import PostedFile, PostedFileError, Settings
 from dtkdns.status import StoreStatus
-from dtkdns.store import Loaded, MemoryStore, StoreError
+from dtkdns.store import Loaded, MemoryStore, StoreError, StoreTooNewError
 from running import running
 
 
@@ -54,6 +54,8 @@ class InlineWorker:
 class RecordingFace:
     """Shows at once; notes what, and fails while it is told to."""
 
+    name = HOSTS_FACE
+
     def __init__(self) -> None:
         self.shows: list[tuple[Projection, tuple[str, ...]]] = []
         self.held = False
@@ -71,7 +73,7 @@ class RecordingFace:
 
 
 class FailingStore(MemoryStore):
-    failure: StoreError | None = None
+    failure: StoreError | StoreTooNewError | None = None
 
     def load(self) -> Loaded:
         if self.failure:
@@ -202,7 +204,7 @@ async def test_damage_leaves_the_faces_alone_until_records_come_again(
     assert parts.face.held
     await provider.apply("default", Changes(create=(address("a.dtk.io"),)))
     assert not parts.face.held
-    assert any("The database is damaged. The hosts file stays as it is" in line for line in log_lines)
+    assert any("The database is damaged. Until external-dns has sent" in line for line in log_lines)
 
 
 @ensureDeferred
@@ -225,6 +227,15 @@ async def test_a_store_that_cannot_be_read_is_tried_again_and_only_the_filter_is
     parts.clock.advance(LOAD_PAUSE)
     assert provider.records("default") == b"[" + kept.document + b"]"
     assert provider.projection.shown["a.dtk.io"].addresses == ("10.0.0.1",)
+
+
+def test_a_store_that_turns_out_to_be_too_new_is_not_tried_again(parts: Parts) -> None:
+    parts.store.failure = StoreError("The disk cannot be read.")
+    provider = parts.load()
+    parts.store.failure = StoreTooNewError("A newer dtkdns made it.")
+    parts.clock.advance(LOAD_PAUSE)
+    assert provider.store_status.failing == "A newer dtkdns made it."
+    assert parts.clock.getDelayedCalls() == []
 
 
 @ensureDeferred

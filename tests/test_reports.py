@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dtkdns.endpoint import Endpoint, make_endpoint
-from dtkdns.projection import Hidden, Projection, Reason, Shown
+from dtkdns.projection import DNS_FACE, EVERY_FACE, HOSTS_FACE, Hidden, Projection, Reason, Shown
 from dtkdns.reports import (
     MANY,
     report_counts,
@@ -42,6 +42,8 @@ def numbered(count: int) -> list[str]:
 
 
 NOTHING = Projection()
+HOSTS = frozenset({HOSTS_FACE})
+DNS = frozenset({DNS_FACE})
 
 
 def test_a_name_that_appears_is_said_with_its_addresses_and_where_it_comes_from(log_lines: list[str]) -> None:
@@ -68,6 +70,12 @@ def test_a_name_that_moves_or_goes_is_said_and_one_that_stays_is_not(log_lines: 
     assert log_lines == ["moves.dtk.io is 10.0.0.2.", "goes.dtk.io is gone (lab)."]
 
 
+def test_of_many_targets_that_an_address_stands_in_for_a_few_are_said(log_lines: list[str]) -> None:
+    many = tuple(f"10.0.0.{number}" for number in range(5))
+    report_difference(NOTHING, showing(shown("a.dtk.io", "10.9.9.9", replaced=many)), ["a.dtk.io"])
+    assert log_lines == ["a.dtk.io is 10.9.9.9, instead of 10.0.0.0, 10.0.0.1, 10.0.0.2 and 2 more."]
+
+
 def test_up_to_twenty_names_are_said_one_by_one_and_more_by_their_number(log_lines: list[str]) -> None:
     assert MANY == 20
     for count in (20, 21):
@@ -89,7 +97,7 @@ def test_why_a_record_is_not_shown_is_said_once(log_lines: list[str]) -> None:
     outside = Hidden("lab", ("www.example.com", "A", ""), Reason.UNMANAGED, " (lab.io)")
     first = hiding(service, outside)
     owners = ["a.dtk.io", "www.example.com"]
-    report_difference(NOTHING, first, owners)
+    report_difference(NOTHING, first, owners, HOSTS)
     assert log_lines == [
         "a.dtk.io (SRV) is kept but not shown:"
         " a hosts file holds addresses only, and this is a record of type SRV.",
@@ -97,28 +105,95 @@ def test_why_a_record_is_not_shown_is_said_once(log_lines: list[str]) -> None:
     ]
     log_lines.clear()
     mail = Hidden("default", ("a.dtk.io", "MX", ""), Reason.TYPE, "MX")
-    report_difference(first, hiding(service, mail, outside), owners)
+    report_difference(first, hiding(service, mail, outside), owners, HOSTS)
     assert [line.split(" is kept")[0] for line in log_lines] == ["a.dtk.io (MX)"]
 
 
-def test_ownership_records_are_nothing_to_say(log_lines: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("faces", "said"),
+    [
+        (
+            HOSTS,
+            [
+                "a.dtk.io (MX) is kept but not shown: 'x' is not the data of a record of type MX.",
+                "a.dtk.io (SRV) is kept but not shown:"
+                " a hosts file holds addresses only, and this is a record of type SRV.",
+            ],
+        ),
+        (DNS, ["a.dtk.io (MX) is kept but not shown: 'x' is not the data of a record of type MX."]),
+        (
+            EVERY_FACE,
+            [
+                "a.dtk.io (MX) is kept but not shown: 'x' is not the data of a record of type MX.",
+                "a.dtk.io (SRV) is answered by DNS, but not in the hosts file:"
+                " a hosts file holds addresses only, and this is a record of type SRV.",
+            ],
+        ),
+    ],
+    ids=["hosts file", "DNS", "both"],
+)
+def test_a_record_that_only_a_hosts_file_cannot_show_is_said_as_the_faces_that_there_are_have_it(
+    faces: frozenset[str], said: list[str], log_lines: list[str]
+) -> None:
+    service = Hidden("default", ("a.dtk.io", "SRV", ""), Reason.TYPE, "SRV")
+    mail = Hidden("default", ("a.dtk.io", "MX", ""), Reason.DATA, "'x' is not the data of a record of type MX")
+    report_difference(NOTHING, hiding(service, mail), ["a.dtk.io"], faces)
+    assert log_lines == said
+
+
+def test_a_record_that_dns_alone_answers_is_said_with_its_cluster(log_lines: list[str]) -> None:
+    alias = Hidden("lab", ("a.lab.io", "CNAME", ""), Reason.ALIAS, "www.example.com")
+    report_difference(NOTHING, hiding(alias), ["a.lab.io"])
+    assert log_lines == [
+        "a.lab.io (CNAME) is answered by DNS, but not in the hosts file in cluster lab:"
+        " a hosts file holds addresses only, and it points to the name www.example.com."
+    ]
+
+
+@pytest.mark.parametrize("faces", [HOSTS, DNS, EVERY_FACE], ids=["hosts file", "DNS", "both"])
+def test_ownership_records_are_nothing_to_say(faces: frozenset[str], log_lines: list[str]) -> None:
     owned = [Hidden("default", (name, "TXT", ""), Reason.OWNERSHIP) for name in numbered(30)]
-    report_difference(NOTHING, hiding(*owned), numbered(30))
+    report_difference(NOTHING, hiding(*owned), numbered(30), faces)
     assert log_lines == []
 
 
 def test_very_many_hidden_records_are_said_by_their_number(log_lines: list[str]) -> None:
     hidden = [Hidden("default", (name, "SRV", ""), Reason.TYPE, "SRV") for name in numbered(21)]
-    report_difference(NOTHING, hiding(*hidden), numbered(21))
-    assert log_lines == ["21 records are kept but not shown."]
+    others = [Hidden("default", (f"x{name}", "SRV", ""), Reason.DATA, "no") for name in numbered(22)]
+    owners = [one.key[0] for one in (*hidden, *others)]
+    report_difference(NOTHING, hiding(*hidden, *others), owners, HOSTS)
+    report_difference(NOTHING, hiding(*hidden, *others), owners)
+    assert log_lines == [
+        "43 records are kept but not shown.",
+        "22 records are kept but not shown.",
+        "21 records are answered by DNS, but not in the hosts file.",
+    ]
 
 
-def test_a_wildcard_is_said_as_a_record_that_is_not_shown_only(log_lines: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("faces", "said"),
+    [
+        (HOSTS, ["*.dtk.io (A) is kept but not shown: a hosts file has no wildcards."]),
+        (DNS, ["*.dtk.io is 10.0.0.1.", "*.dtk.io is gone."]),
+        (
+            EVERY_FACE,
+            [
+                "*.dtk.io is 10.0.0.1.",
+                "*.dtk.io (A) is answered by DNS, but not in the hosts file: a hosts file has no wildcards.",
+                "*.dtk.io is gone.",
+            ],
+        ),
+    ],
+    ids=["hosts file", "DNS", "both"],
+)
+def test_a_wildcard_is_a_name_like_another_where_there_is_dns(
+    faces: frozenset[str], said: list[str], log_lines: list[str]
+) -> None:
     wildcard = Hidden("default", ("*.dtk.io", "A", ""), Reason.WILDCARD)
     new = Projection(shown={"*.dtk.io": shown("*.dtk.io")}, hidden={"*.dtk.io": (wildcard,)})
-    report_difference(NOTHING, new, ["*.dtk.io"])
-    report_difference(new, NOTHING, ["*.dtk.io"])
-    assert log_lines == ["*.dtk.io (A) is kept but not shown: a hosts file has no wildcards."]
+    report_difference(NOTHING, new, ["*.dtk.io"], faces)
+    report_difference(new, NOTHING, ["*.dtk.io"], faces)
+    assert log_lines == said
 
 
 def test_desired_records_outside_the_domains_are_said_once_and_very_many_by_their_number(
@@ -157,8 +232,10 @@ def test_domains_and_addresses_that_are_set_are_said_and_only_what_changed(log_l
 
 
 def test_what_was_found_at_the_start_is_said_in_numbers(log_lines: list[str]) -> None:
-    report_counts({"a.dtk.io": shown("a.dtk.io")}, 2)
-    assert log_lines == ["2 records are stored, 1 names resolve."]
+    both = {name: shown(name) for name in ("a.dtk.io", "*.dtk.io")}
+    report_counts(both, 3)
+    report_counts(both, 3, {HOSTS_FACE})
+    assert log_lines == ["3 records are stored, 2 names resolve.", "3 records are stored, 1 names resolve."]
 
 
 ODD = ["", "a\nb", "a\tb", "a\rb", "\x1b[2J", "\0", "\u2028", "\u202e", "\u00fc{0}", "x" * 100_000]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from pathlib import Path
 
+import dns.message
+import dns.rcode
 import pytest
 import treq
 from pytest_twisted import ensureDeferred
@@ -16,8 +19,12 @@ from twisted.internet.task import deferLater
 from twisted.web.client import HTTPConnectionPool
 
 from dtkdns import service as service_module
+from dtkdns import tap
+from dtkdns.dns.server import ListenError
+from dtkdns.hosts.claim import HostsClaim
 from dtkdns.hosts.inplace import Journal, Overwriting
 from dtkdns.hosts.kernel import Kernel
+from dtkdns.hosts.replace import HostsFile
 from dtkdns.service import StartError
 from dtkdns.state import StateError
 from dtkdns.web import channel as channel_module
@@ -30,6 +37,28 @@ LINE = b"10.32.0.45 foo.dtk.io # ingress/default/test\n"
 
 def contents(directory: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def is_free(port: int) -> bool:
+    """Whether both ports of this number can be had on the loopback address."""
+    try:
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            with socket.socket(socket.AF_INET, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, kind == socket.SOCK_STREAM)
+                probe.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
+
+
+def dns_ports(log_lines: list[str]) -> list[int]:
+    """Those at which DNS has been answered, as the log says."""
+    said = [line for line in log_lines if line.startswith("DNS for the managed domains at ")]
+    return [int(port) for line in said for port in re.findall(r":(\d+)[, ]", line)]
+
+
+def answers(message: dns.message.Message) -> list[str]:
+    return [line for found in message.answer for line in found.to_text().splitlines()]
 
 
 @ensureDeferred
@@ -355,3 +384,211 @@ async def test_a_request_that_is_half_there_at_the_stop_may_still_arrive(tmp_pat
     assert answer.startswith(b"HTTP/1.1 204 ")
     assert b"\r\nConnection: close\r\n" in answer
     assert b" foo.dtk.io " in service.hosts
+
+
+# DNS
+
+
+@ensureDeferred
+async def test_a_204_means_that_dns_answers_with_the_records_too(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        assert (await service.ask("foo.dtk.io")).rcode() == dns.rcode.NXDOMAIN
+        await service.change(create=[FOO, endpoint("foo.dtk.io", "hello", kind="TXT", recordTTL=60)])
+        assert answers(await service.ask("foo.dtk.io")) == ["foo.dtk.io. 5 IN A 10.32.0.45"]
+        assert answers(await service.ask("foo.dtk.io", "TXT")) == ['foo.dtk.io. 60 IN TXT "hello"']
+        await service.change(delete=[FOO])
+        assert answers(await service.ask("foo.dtk.io")) == []
+    async with running(tmp_path) as again:
+        assert answers(await again.ask("foo.dtk.io", "TXT")) == ['foo.dtk.io. 60 IN TXT "hello"']
+        assert (await again.ask("www.example.com")).rcode() == dns.rcode.REFUSED
+
+
+@ensureDeferred
+async def test_dns_is_answered_at_several_addresses_of_both_families(tmp_path: Path, log_lines: list[str]) -> None:
+    async with running(tmp_path, "--dns", "127.0.0.1:0,[::1]:0,127.0.0.2:0") as service:
+        await service.change(create=[FOO])
+        assert answers(await service.ask("foo.dtk.io")) == ["foo.dtk.io. 5 IN A 10.32.0.45"]
+        status = (await service.call("GET", "/status")).json()["dns"]
+        ports = dns_ports(log_lines)
+        assert status["addresses"] == [f"127.0.0.1:{ports[0]}", f"[::1]:{ports[1]}", f"127.0.0.2:{ports[2]}"]
+        assert status["answers"] == 3
+
+
+@ensureDeferred
+async def test_without_dns_names_are_in_the_hosts_file(tmp_path: Path) -> None:
+    async with running(tmp_path, "--dns", "off") as service:
+        await service.change(create=[FOO, endpoint("*.dtk.io", "10.0.0.1")])
+        assert LINE in service.hosts
+        status = (await service.call("GET", "/status")).json()
+    assert status["dns"] is None
+    assert [part["part"] for part in status["ready"]["parts"]] == ["store", "hosts file", "block"]
+    assert [name["name"] for name in status["names"]] == ["foo.dtk.io"]
+
+
+@ensureDeferred
+async def test_a_default_address_that_is_taken_leaves_a_service_that_keeps_the_hosts_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(tap, "DNS_DEFAULT", f"127.0.0.1:{other.getsockname()[1]}")
+        made = tap.Options()
+        own = [f"--state={tmp_path}/state", f"--hosts-file={tmp_path}/hosts"]
+        made.parseOptions(["--port=tcp:0:interface=127.0.0.1", "--domains=dtk.io", *own])
+        service = tap.makeService(made)
+    service.privilegedStartService()
+    service.startService()
+    try:
+        assert (await Running(service, tmp_path).change(create=[FOO])).status == 204
+        assert LINE in (tmp_path / "hosts").read_bytes()
+    finally:
+        await service.stopService()
+
+
+@ensureDeferred
+async def test_a_stop_closes_the_ports_of_dns(tmp_path: Path, log_lines: list[str]) -> None:
+    async with running(tmp_path):
+        (port,) = dns_ports(log_lines)
+        assert not is_free(port)
+    assert is_free(port)
+
+
+@ensureDeferred
+async def test_a_start_that_fails_closes_the_ports_of_dns_and_lets_the_hosts_file_go(
+    tmp_path: Path, log_lines: list[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        late = make_service(tmp_path, ("--port", f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"))
+        with pytest.raises(StartError, match="cannot be listened at"):
+            late.privilegedStartService()
+    (port,) = dns_ports(log_lines)
+    await until(lambda: is_free(port))
+    claim = HostsClaim(str(tmp_path / "hosts"))
+    claim.take()
+    claim.release()
+
+
+@pytest.mark.parametrize("without", [("--dns", "off"), ("--hosts-file", "none")], ids=["DNS", "a hosts file"])
+@ensureDeferred
+async def test_a_start_that_fails_without_one_of_the_two_is_the_same_sentence(
+    tmp_path: Path, without: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tap, "HOSTS_DEFAULT", str(tmp_path / "hosts"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        late = make_service(tmp_path, ("--port", f"tcp:{port}:interface=127.0.0.1", *without))
+        with pytest.raises(StartError, match=f"tcp:{port}:interface=127.0.0.1 cannot be listened at"):
+            late.privilegedStartService()
+    await deferLater(reactor, 0)
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["TCP", "UDP"])
+@pytest.mark.parametrize("foreground", [True, False])
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # Twisted leaves a socket that it cannot bind
+@ensureDeferred
+async def test_an_address_for_dns_that_is_taken_after_the_check_is_one_sentence_and_lets_the_others_go(
+    tmp_path: Path, kind: socket.SocketKind, foreground: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tap, "check_listener", lambda _listener: None)
+    with socket.socket(socket.AF_INET, kind) as other:
+        other.bind(("127.0.0.2", 0))
+        if kind == socket.SOCK_STREAM:
+            other.listen()
+        port = other.getsockname()[1]
+        late = make_service(tmp_path, ("--dns", f"127.0.0.1:{port},127.0.0.2:{port}"))
+        late._foreground = foreground
+        sentence = rf"127\.0\.0\.2:{port} for DNS is taken: stop what answers there"
+        with pytest.raises(SystemExit if foreground else ListenError, match=sentence):
+            late.privilegedStartService()
+    await until(lambda: is_free(port))
+    claim = HostsClaim(str(tmp_path / "hosts"))
+    claim.take()
+    claim.release()
+
+
+@pytest.fixture
+def no_hosts_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """The option; whatever is done with a hosts file fails then, and the usual one is a scratch one."""
+
+    def never(*_args: object) -> None:
+        raise AssertionError("A hosts file was touched.")
+
+    monkeypatch.setattr(tap, "HOSTS_DEFAULT", str(tmp_path / "etc-hosts"))
+    monkeypatch.chdir(tmp_path)
+    for method in ("edit", "recover", "signature"):
+        monkeypatch.setattr(HostsFile, method, never)
+    monkeypatch.setattr(HostsClaim, "take", never)
+    return "--hosts-file", "none"
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["", "dry run"])
+@ensureDeferred
+async def test_without_a_hosts_file_dns_has_the_names_and_no_such_file_is_touched(
+    tmp_path: Path, no_hosts_file: tuple[str, str], dry: tuple[str, ...], log_lines: list[str]
+) -> None:
+    async with running(tmp_path, *no_hosts_file, *dry) as service:
+        assert (await service.change(create=[FOO, endpoint("*.dtk.io", "10.0.0.1")])).status == 204
+        assert answers(await service.ask("foo.dtk.io")) == ["foo.dtk.io. 5 IN A 10.32.0.45"]
+        assert answers(await service.ask("bar.dtk.io")) == ["bar.dtk.io. 5 IN A 10.0.0.1"]
+        status = (await service.call("GET", "/status")).json()
+        readiness = (await service.call("GET", "/readyz")).text
+    assert status["hosts"] is None
+    assert [name["name"] for name in status["names"]] == ["*.dtk.io", "foo.dtk.io"]
+    assert re.fullmatch(r"store: ok, 2 records\ndns: ok, at 127\.0\.0\.1:\d+\n", readiness)
+    assert set(os.listdir(tmp_path)) == ({"hosts"} if dry else {"hosts", "state"})
+    assert service.hosts == HOSTS
+    assert not [line for line in log_lines if "hosts file" in line]
+
+
+@ensureDeferred
+async def test_where_a_hosts_file_is_kept_no_longer_our_block_is_taken_out_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
+) -> None:
+    monkeypatch.setattr(tap, "HOSTS_DEFAULT", str(tmp_path / "hosts"))
+    async with running(tmp_path) as first:
+        await first.change(create=[FOO])
+    assert LINE in (tmp_path / "hosts").read_bytes()
+    async with running(tmp_path, "--hosts-file", "none", "--dry-run") as dry:
+        assert LINE in dry.hosts
+    async with running(tmp_path, "--hosts-file", "none") as second:
+        assert second.hosts == HOSTS
+        assert answers(await second.ask("foo.dtk.io")) == ["foo.dtk.io. 5 IN A 10.32.0.45"]
+    async with running(tmp_path, "--hosts-file", "none"):
+        pass
+    said = f"{tmp_path}/hosts is kept no longer: the block of dtkdns is taken out."
+    assert log_lines.count(said) == 1
+    async with running(tmp_path) as again:
+        await again.change(create=[endpoint("bar.dtk.io", "10.0.0.2")])
+        assert LINE in again.hosts
+
+
+@ensureDeferred
+async def test_the_block_of_another_dtkdns_stays_where_no_hosts_file_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tap, "HOSTS_DEFAULT", str(tmp_path / "hosts"))
+    async with running(tmp_path) as other:
+        await other.change(create=[FOO])
+    before = (tmp_path / "hosts").read_bytes()
+    async with running(tmp_path, "--hosts-file", "none", "--state", str(tmp_path / "state-of-its-own")):
+        assert (tmp_path / "hosts").read_bytes() == before
+
+
+@ensureDeferred
+async def test_a_block_that_cannot_be_taken_out_is_warned_of_and_dns_answers_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
+) -> None:
+    def read_only(*_args: object) -> None:
+        raise OSError(30, os.strerror(30))
+
+    monkeypatch.setattr(tap, "HOSTS_DEFAULT", str(tmp_path / "hosts"))
+    async with running(tmp_path) as first:
+        await first.change(create=[FOO])
+    monkeypatch.setattr(Kernel, "write", read_only)
+    async with running(tmp_path, "--hosts-file", "none") as second:
+        assert answers(await second.ask("foo.dtk.io")) == ["foo.dtk.io. 5 IN A 10.32.0.45"]
+        assert LINE in second.hosts
+    (line,) = [
+        line for line in log_lines if line.endswith(f" Names that stand in {tmp_path}/hosts still win over DNS.")
+    ]
+    assert "read-only" in line

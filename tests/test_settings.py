@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Callable
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtkdns.settings import (
+    Listener,
     Posted,
     PostedFile,
     PostedFileError,
@@ -23,6 +24,7 @@ from dtkdns.settings import (
     Settings,
     parse_cluster_addresses,
     parse_domains,
+    parse_listeners,
     parse_networks,
 )
 
@@ -168,6 +170,64 @@ def test_networks_come_from_a_comma_list() -> None:
 def test_a_bad_network_is_refused_with_one_that_would_do(text: str) -> None:
     with pytest.raises(SettingError, match=r"give a network like 192\.168\.1\.240/28\.$"):
         parse_networks(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "listeners"),
+    [
+        ("127.0.0.1:5053", (Listener("127.0.0.1", 5053),)),
+        ("5053", (Listener("127.0.0.1", 5053),)),
+        (" 0\n", (Listener("127.0.0.1", 0),)),
+        ("[::1]:5053", (Listener("::1", 5053),)),
+        ("[FD00:0::1]:65535", (Listener("fd00::1", 65535),)),
+        ("0.0.0.0:53,[::]:53", (Listener("0.0.0.0", 53), Listener("::", 53))),
+        (
+            "[::1]:53 , 10.0.0.1:53,5053,127.0.0.1:5053,10.0.0.1:53",
+            (Listener("::1", 53), Listener("10.0.0.1", 53), Listener("127.0.0.1", 5053)),
+        ),
+        ("off", ()),
+        (" off ", ()),
+    ],
+)
+def test_listeners_come_from_a_comma_list_each_once_and_off_is_none(
+    text: str, listeners: tuple[Listener, ...]
+) -> None:
+    assert parse_listeners(text) == listeners
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "'' is not ADDRESS:PORT: give one like 127.0.0.1:5053, or off."),
+        ("5053,", "'' is not ADDRESS:PORT: give one like 127.0.0.1:5053, or off."),
+        ("127.0.0.1", "'127.0.0.1' is not ADDRESS:PORT: give one like 127.0.0.1:5053, or off."),
+        ("127.0.0.1:", "'127.0.0.1:' is not ADDRESS:PORT: give one like 127.0.0.1:5053, or off."),
+        ("127.0.0.1:dns", "'127.0.0.1:dns' is not ADDRESS:PORT: give one like 127.0.0.1:5053, or off."),
+        ("127.0.0.1:65536", "'127.0.0.1:65536' is not ADDRESS:PORT: give one like 127.0.0.1:5053, or off."),
+        ("127.0.0.1:000053", "'127.0.0.1:000053' is not ADDRESS:PORT: give one like 127.0.0.1:5053, or off."),
+        ("\u0665\u0663", "'\\u0665\\u0663' is not ADDRESS:PORT: give one like 127.0.0.1:5053, or off."),
+        ("5053,off", "'off' is not ADDRESS:PORT: give one like 127.0.0.1:5053, or off."),
+        ("[::1]", "'[::1]' is not ADDRESS:PORT: give one like 127.0.0.1:5053, or off."),
+        ("::1:5053", "'::1:5053' is not ADDRESS:PORT: write an IPv6 address as [::1]:5053."),
+        ("[::1:5053", "'[::1:5053' is not ADDRESS:PORT: write an IPv6 address as [::1]:5053."),
+        (":5053", "'' is not an address: give one of this machine's."),
+        ("localhost:5053", "'localhost' is not an address: give one of this machine's."),
+        ("010.0.0.1:5053", "'010.0.0.1' is not an address: give one of this machine's."),
+        ("224.0.0.1:5053", "224.0.0.1 is no address of a single machine."),
+        ("[FF02::1]:5053", "ff02::1 is no address of a single machine."),
+    ],
+)
+def test_a_bad_listener_is_refused_with_a_sentence_that_names_it(text: str, fault: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        parse_listeners(text)
+    assert str(refused.value) == fault
+
+
+@given(st.ip_addresses(), st.integers(0, 65535))
+def test_a_listener_is_written_as_it_is_read(address: IPv4Address | IPv6Address, port: int) -> None:
+    listener = Listener(str(address), port)
+    if not address.is_multicast:
+        assert parse_listeners(str(listener)) == (listener,)
 
 
 # The file

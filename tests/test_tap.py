@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -14,6 +17,7 @@ import pytest
 
 from dtkdns import tap
 from dtkdns.access import Access
+from dtkdns.service import WebhookService
 from dtkdns.tap import Options, makeService
 
 TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "--pidfile="]
@@ -26,6 +30,22 @@ def options(directory: Path, *more: str) -> Options:
     own = ["--port", "tcp:0", "--hosts-file", str(hosts), "--state", str(directory / "state")]
     made.parseOptions([*own, *more])
     return made
+
+
+def made(directory: Path, *more: str) -> WebhookService:
+    service = makeService(options(directory, *more))
+    assert isinstance(service, WebhookService)
+    return service
+
+
+@contextmanager
+def taken(kind: socket.SocketKind) -> Iterator[int]:
+    """A port of the loopback address at which something else listens."""
+    with socket.socket(socket.AF_INET, kind) as other:
+        other.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            other.listen()
+        yield other.getsockname()[1]
 
 
 def exit_sentence(directory: Path, *more: str) -> str:
@@ -49,6 +69,13 @@ def exit_sentence(directory: Path, *more: str) -> str:
         ("--allow-management=nobody", "--allow-management: 'nobody' does not appear"),
         ("--allow-host=a b", "--allow-host: 'a b' is not a domain"),
         ("--allow-host=10.0.0.1", "--allow-host: '10.0.0.1' is an address"),
+        ("--dns=localhost", "--dns: 'localhost' is not ADDRESS:PORT: give one like 127.0.0.1:5053, or off."),
+        ("--dns=", "--dns: '' is not ADDRESS:PORT"),
+        (
+            "--dns=192.0.2.1:5053",
+            "--dns: 192.0.2.1:5053 for DNS is no address of this machine: give one of its own",
+        ),
+        ("--dns=0,[2001:db8::1]:0", "--dns: [2001:db8::1]:0 for DNS is no address of this machine"),
         ("--credentials=/nowhere/at/all", "/nowhere/at/all cannot be read (No such file or directory)"),
         ("--credentials=/dev/null", "/dev/null is open to other users: chmod 600"),
         (
@@ -99,6 +126,67 @@ def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"Port {port} is taken" in exit_sentence(tmp_path, "--port", str(port))
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["TCP", "UDP"])
+def test_an_address_for_dns_that_is_taken_is_said_with_its_option(tmp_path: Path, kind: socket.SocketKind) -> None:
+    with taken(kind) as port:
+        assert exit_sentence(tmp_path, f"--dns=127.0.0.1:0,{port}") == (
+            f"dtkdns: --dns: 127.0.0.1:{port} for DNS is taken: stop what answers there"
+            f" (sudo ss -lntup 'sport = {port}'), or give another --dns."
+        )
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EACCES, "127.0.0.1:53 for DNS needs the right to open it: use sudo, or a port above 1023."),
+        (
+            errno.ENOBUFS,
+            "127.0.0.1:53 for DNS cannot be listened at (No buffer space available): give another --dns.",
+        ),
+    ],
+)
+def test_an_address_for_dns_that_cannot_be_opened_is_said_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    def refused(_self: socket.socket, _address: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, "bind", refused)
+    assert exit_sentence(tmp_path, "--dns=53") == f"dtkdns: --dns: {remedy}"
+
+
+def test_where_nothing_is_said_of_dns_a_taken_port_is_a_warning_and_names_are_in_the_hosts_file_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
+) -> None:
+    monkeypatch.setattr(tap, "DNS_DEFAULT", "127.0.0.1:0")
+    assert made(tmp_path)._dns is not None
+    with taken(socket.SOCK_DGRAM) as port:
+        monkeypatch.setattr(tap, "DNS_DEFAULT", f"127.0.0.1:{port}")
+        service = made(tmp_path)
+    assert service._dns is None
+    assert service._hosts is not None
+    (line,) = log_lines
+    assert line.startswith(f"127.0.0.1:{port} for DNS is taken: stop what answers there")
+    assert line.endswith(" Until then names are in the hosts file only.")
+
+
+def test_where_no_hosts_file_is_kept_a_taken_port_is_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with taken(socket.SOCK_DGRAM) as port:
+        monkeypatch.setattr(tap, "DNS_DEFAULT", f"127.0.0.1:{port}")
+        sentence = exit_sentence(tmp_path, "--hosts-file=none")
+    assert sentence.startswith(f"dtkdns: --dns: 127.0.0.1:{port} for DNS is taken: ")
+
+
+def test_dns_or_a_hosts_file_may_be_left_out_but_not_both(tmp_path: Path) -> None:
+    assert made(tmp_path, "--dns=off")._dns is None
+    assert made(tmp_path, "--dns=0", "--hosts-file=none")._hosts is None
+    assert exit_sentence(tmp_path, "--dns=off", "--hosts-file=none") == (
+        "dtkdns: With --hosts-file none and --dns off nothing would show the names: leave out one."
+    )
 
 
 def test_a_port_without_the_right_to_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,6 +250,7 @@ def test_help_lists_the_options(tmp_path: Path) -> None:
         "--cluster-ip",
         "--routable",
         "--hosts-file",
+        "--dns",
         "--state",
         "--dry-run",
         "--allow",

@@ -8,12 +8,15 @@ from typing import cast
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_twisted import ensureDeferred
+from twisted.names import dns
 
+from dtkdns.dns.replies import Tally
 from dtkdns.hosts.writer import HostsWriter
 from dtkdns.overview import VERSION, Overview
 from dtkdns.passes import Passes
 from dtkdns.projection import Reason
-from dtkdns.status import HostsStatus
+from dtkdns.rdata import CAA
+from dtkdns.status import DNSStatus, HostsStatus
 from dtkdns.web.metrics import METHODS, RECORD_TYPES, Metrics
 from running import WEBHOOK, Running, endpoint, running
 from test_overview import WRITTEN, Overviewed, Writer, record
@@ -124,11 +127,37 @@ async def test_the_state_is_read_when_it_is_asked_for(service: Overviewed, metri
 
 def test_before_anything_happened_there_is_no_time_of_a_success(service: Overviewed) -> None:
     writer = cast(HostsWriter, Writer(HostsStatus("/etc/hosts")))
-    found = figures(Metrics(Overview(service.parts.provider, writer, Passes(), service.parts.clock)).text())
+    found = figures(Metrics(Overview(service.parts.provider, writer, None, Passes(), service.parts.clock)).text())
     assert of(found, "dtkdns_hosts_file_last_success_timestamp_seconds") == {}
     assert of(found, "dtkdns_names") == {"default": 0}
     assert "process_resident_memory_bytes" in {name for name, _ in found}
     assert not [name for name, _ in found if name.endswith("_created")]
+
+
+def test_dns_answers_are_counted_by_type_and_code_and_nothing_of_a_hosts_file_where_none_is_kept(
+    tmp_path: Path,
+) -> None:
+    service = Overviewed(Parts(tmp_path), faces=("dns",))
+    service.dns.status = DNSStatus(("127.0.0.1:5053",), answers=9, kept_answers=4, refused=3, dropped=2)
+    counted = [Tally(dns.A, dns.OK, 1, 4), Tally(dns.A, dns.ENAME, 2), Tally(0, dns.EFORMAT, 1), Tally(CAA, 16, 1)]
+    service.dns.replies.tallies.update({(tally.record_type, tally.rcode): tally for tally in counted})
+    found = figures(Metrics(service.overview).text())
+    assert of(found, "dtkdns_dns_answers_total") == {
+        "NOERROR A": 5,
+        "NXDOMAIN A": 2,
+        "FORMERR other": 1,
+        "BADVERS CAA": 1,
+    }
+    assert of(found, "dtkdns_dns_kept_answers_total") == {"": 4}
+    assert of(found, "dtkdns_dns_refused_total") == {"": 3}
+    assert of(found, "dtkdns_dns_dropped_total") == {"": 2}
+    assert of(found, "dtkdns_ready") == {"store": 1, "dns": 1}
+    assert of(found, "dtkdns_conflicts") == {"line": 0, "cluster": 0, "fight": 0}
+    assert not [name for name, _ in found if name.startswith("dtkdns_hosts_file")]
+
+
+def test_without_a_dns_server_there_are_no_figures_of_one(metrics: Metrics) -> None:
+    assert not [name for name, _ in figures(metrics.text()) if name.startswith("dtkdns_dns")]
 
 
 @ensureDeferred

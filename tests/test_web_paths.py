@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from dtkdns.access import Access
-from dtkdns.hosts.writer import HostsWriter
 from dtkdns.overview import Overview
 from dtkdns.passes import Passes
 from dtkdns.provider import Provider
@@ -36,7 +35,7 @@ SEGMENT = st.binary(min_size=1, max_size=5)
 def rules() -> set[str]:
     """The paths that the service routes."""
     provider = cast(Provider, None)
-    overview = Overview(provider, cast(HostsWriter, None), Passes(), Clock())
+    overview = Overview(provider, None, None, Passes(), Clock())
     gate = Gate(Access(), lambda _name: False)
     app = make_app(gate, provider, overview, Metrics(overview), Clock())
     return {rule.rule for rule in app.url_map.iter_rules()}

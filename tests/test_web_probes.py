@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from threading import Event
 
@@ -28,7 +29,7 @@ async def ready(service: Running) -> dict[str, str]:
     assert rich.headers.getRawHeaders(b"Content-Type") == [b"application/json"]
     said = rich.json()
     parts = said["parts"]
-    assert [part["part"] for part in parts] == ["store", "hosts file", "block"]
+    assert [part["part"] for part in parts] == ["store", "hosts file", "block", "dns"]
     lines = [f"{part['part']}: {'ok' if part['ok'] else 'not ok'}, {part['detail']}\n" for part in parts]
     assert plain.text == "".join(lines)
     assert said["ready"] is all(part["ok"] for part in parts)
@@ -45,11 +46,12 @@ async def test_a_service_that_runs_is_alive_and_says_that_it_is_ready_and_why(tm
             reply = await service.call("GET", path)
             assert (reply.status, reply.text) == (200, "ok\n")
         assert await ready(service) == {}
-        store, hosts, block = (await service.call("GET", "/readyz")).text.splitlines()
+        store, hosts, block, dns = (await service.call("GET", "/readyz")).text.splitlines()
         assert store == "store: ok, 1 records"
         assert hosts.startswith("hosts file: ok, written by rename, as it should be at 20")
         assert hosts.endswith(" UTC")
         assert block == "block: ok, agrees with the records"
+        assert re.fullmatch(r"dns: ok, at 127\.0\.0\.1:\d+", dns)
         assert (await service.call("HEAD", "/readyz")).body == b""
         for path in ("/healthz", "/readyz", "/metrics", "/status"):
             assert (await service.call("POST", path)).status == 405
@@ -68,6 +70,7 @@ async def test_a_service_whose_store_cannot_be_read_is_not_ready(
         why = await ready(service)
         assert why["store"] == "The disk cannot be read. dtkdns tries again every 5 s."
         assert why["hosts file"] == "not written yet"
+        assert why["dns"].startswith("waits for records: ")
 
 
 @ensureDeferred
@@ -110,7 +113,9 @@ async def test_a_block_that_is_held_after_damage_is_not_ready_until_records_come
         await service.change(create=[FOO])
     (tmp_path / "state" / "records.sqlite").write_bytes(b"not a database" * 1000)
     async with running(tmp_path) as service:
-        assert (await ready(service))["block"] == "left as it is until external-dns has sent its records again"
+        why = await ready(service)
+        assert why["block"] == "left as it is until external-dns has sent its records again"
+        assert why["dns"] == "waits for records: what is not known is answered with SERVFAIL"
         await service.change(create=[FOO])
         assert await ready(service) == {}
 
@@ -144,7 +149,9 @@ async def test_a_slow_write_is_not_ready_until_it_is_done(tmp_path: Path, slow: 
         finally:
             slow.set()
         await service.change(create=[FOO])
-        await until(lambda: service.service._writer._writing is None)
+        assert service.service._hosts is not None
+        writer = service.service._hosts.writer
+        await until(lambda: writer._writing is None)
         assert await ready(service) == {}
 
 
@@ -186,10 +193,15 @@ async def test_the_status_is_the_whole_state(tmp_path: Path) -> None:
         "retries": 0,
         "foreign_edits": 0,
     }
+    assert status["dns"].pop("serial") > 0
+    (address,) = status["dns"].pop("addresses")
+    assert address.startswith("127.0.0.1:")
+    assert status["dns"] == {"held": False, "answers": 0, "kept_answers": 0, "refused": 0, "dropped": 0}
     assert status["clusters"] == [
-        {"name": "default", "domains": ["dtk.io"], "addresses": ["10.9.9.9"], "records": 3, "names": 2}
+        {"name": "default", "domains": ["dtk.io"], "addresses": ["10.9.9.9"], "records": 3, "names": 3}
     ]
-    assert status["names"][0] == {
+    assert [one["name"] for one in status["names"]] == ["*.dtk.io", "foo.dtk.io", "theirs.dtk.io"]
+    assert status["names"][1] == {
         "name": "foo.dtk.io",
         "addresses": ["10.9.9.9"],
         "cluster": "default",
@@ -205,6 +217,7 @@ async def test_the_status_is_the_whole_state(tmp_path: Path) -> None:
             "cluster": "default",
             "reason": "wildcard",
             "sentence": "a hosts file has no wildcards",
+            "faces": ["hosts"],
         }
     ]
     assert [(one["name"], one["kind"]) for one in status["conflicts"]] == [("theirs.dtk.io", "line")]

@@ -126,5 +126,5 @@ def _nonlocal_bind(version: int) -> bool:
     try:
         with open(f"/proc/sys/net/ipv{version}/ip_nonlocal_bind", "rb") as file:
             return file.read().strip() != b"0"
-    except FileNotFoundError:
+    except OSError:
         return False

@@ -13,6 +13,7 @@ from attrs import evolve, field, frozen
 
 from dtkdns import names
 from dtkdns.endpoint import ADDRESS_TYPES, Changes, Endpoint, Key
+from dtkdns.slices import STRIDE, Steps, at_once
 
 Group: TypeAlias = tuple[Endpoint, ...]
 """The endpoints of one owner name, at most one of a key."""
@@ -30,6 +31,8 @@ class Delta:
     removed: tuple[Key, ...] = ()
     owners: tuple[str, ...] = ()
     """The owner names with any difference, each once."""
+    grown: int = 0
+    """How many endpoints there are more than before."""
 
     def __bool__(self) -> bool:
         return bool(self.owners)
@@ -65,6 +68,10 @@ class Cluster:
         The keys of `delete` and of `updateOld` go, whatever the content sent with them; then `updateNew` is put
         and then `create`. What is put as it already stood is no difference, so a repeated call changes nothing.
         """
+        return at_once(self.applying(changes, now))
+
+    def applying(self, changes: Changes, now: float) -> Steps[tuple[Cluster, Delta]]:
+        """`apply` in steps."""
         groups: dict[str, dict[Key, Endpoint]] = {}
 
         def group(owner: str) -> dict[Key, Endpoint]:
@@ -74,11 +81,15 @@ class Cluster:
                 found = groups[owner] = {endpoint.key: endpoint for endpoint in there} if there else {}
             return found
 
-        for endpoint in (*changes.delete, *changes.update_old):
+        for number, endpoint in enumerate((*changes.delete, *changes.update_old), 1):
             group(endpoint.owner).pop(endpoint.key, None)
-        for endpoint in (*changes.update_new, *changes.create):
+            if not number % STRIDE:
+                yield
+        for number, endpoint in enumerate((*changes.update_new, *changes.create), 1):
             group(endpoint.owner)[endpoint.key] = endpoint
-        return self._with_groups({owner: tuple(found.values()) for owner, found in groups.items()}, now)
+            if not number % STRIDE:
+                yield
+        return (yield from self._with_groups(groups, now))
 
     def forget(self, name: str) -> tuple[Cluster, Delta]:
         """The cluster without a name and without external-dns' ownership TXT records for it.
@@ -101,25 +112,32 @@ class Cluster:
             owned = endpoint.labels.get("ownedRecord")
             return endpoint.owner in mapped if owned is None else names.to_ascii(owned) == owner
 
-        groups: dict[str, Group] = {}
+        groups: dict[str, dict[Key, Endpoint]] = {}
         for other, found in self.endpoints.items():
-            left = tuple(endpoint for endpoint in found if not goes(endpoint))
+            left = {endpoint.key: endpoint for endpoint in found if not goes(endpoint)}
             if len(left) != len(found):
                 groups[other] = left
-        return self._with_groups(groups, now=0.0)
+        return at_once(self._with_groups(groups, now=0.0))
 
     def all_endpoints(self) -> Iterator[Endpoint]:
         """Every endpoint, in a stable order."""
         for found in self.endpoints.values():
             yield from found
 
-    def _with_groups(self, groups: Mapping[str, Group], now: float) -> tuple[Cluster, Delta]:
+    def _with_groups(
+        self, groups: Mapping[str, Mapping[Key, Endpoint]], now: float
+    ) -> Steps[tuple[Cluster, Delta]]:
         put: list[Endpoint] = []
         removed: list[Key] = []
         owners: list[str] = []
+        grown = 0
         endpoints = dict(self.endpoints)
+        yield
         since = dict(self.since)
-        for owner, new in groups.items():
+        for number, (owner, found) in enumerate(groups.items(), 1):
+            if not number % STRIDE:
+                yield
+            new = tuple(found.values())
             before = endpoints.get(owner)
             if before is None:
                 if not new:
@@ -128,12 +146,13 @@ class Cluster:
             else:
                 old = {endpoint.key: endpoint.document for endpoint in before}
                 changed = [endpoint for endpoint in new if old.get(endpoint.key) != endpoint.document]
-                gone = old.keys() - {endpoint.key for endpoint in new}
+                gone = old.keys() - found.keys()
                 if not changed and not gone:
                     continue
                 put += changed
                 removed += gone
             owners.append(owner)
+            grown += len(new) - len(before or ())
             if new:
                 endpoints[owner] = new
             else:
@@ -146,5 +165,5 @@ class Cluster:
                 since.pop(owner, None)
         if not owners:
             return self, Delta()
-        delta = Delta(tuple(put), tuple(removed), tuple(owners))
+        delta = Delta(tuple(put), tuple(removed), tuple(owners), grown)
         return evolve(self, endpoints=endpoints, since=since), delta

@@ -14,6 +14,8 @@ MAX_NAME = 253
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+_OWNER_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_OWNER = re.compile(rf"(?:\*\.)?{_OWNER_LABEL}(?:\.{_OWNER_LABEL})*", re.ASCII)
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 
 
@@ -56,6 +58,13 @@ def is_hostname(name: str) -> bool:
         and _HOSTNAME.fullmatch(name) is not None
         and _NUMERIC_LABEL.fullmatch(name.rpartition(".")[2]) is None
     )
+
+
+def is_owner(name: str) -> bool:
+    """Whether a normalised name can own records other than addresses: with underscores too (RFC 8552), and as a
+    wildcard.
+    """
+    return len(name) <= MAX_NAME and _OWNER.fullmatch(name) is not None
 
 
 def is_wildcard(name: str) -> bool:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 
 from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 
 from dtkdns.cluster import Cluster
+from dtkdns.dns.replies import Tally
+from dtkdns.dns.server import DNSServer
 from dtkdns.hosts.writer import HostsWriter
 from dtkdns.names import is_wildcard
 from dtkdns.passes import Passes
-from dtkdns.projection import Projection, Reason
+from dtkdns.projection import DNS_FACE, HOSTS_FACE, Hidden, Projection, Reason
 from dtkdns.provider import Provider
 from dtkdns.status import (
     ClusterStatus,
     ConflictStatus,
+    DNSStatus,
     ExternalDNSStatus,
     HiddenStatus,
     HostsStatus,
@@ -37,7 +40,8 @@ class Overview:
     """Reads the parts when asked; what takes long to count is counted once for each value."""
 
     _provider: Provider
-    _writer: HostsWriter
+    _writer: HostsWriter | None
+    _dns: DNSServer | None
     passes: Passes
     _clock: IReactorTime
     _started: float = field(init=False)
@@ -50,8 +54,17 @@ class Overview:
         self._started = self._clock.seconds()
 
     @property
-    def hosts(self) -> HostsStatus:
-        return self._writer.status
+    def hosts(self) -> HostsStatus | None:
+        return None if self._writer is None else self._writer.status
+
+    @property
+    def dns(self) -> DNSStatus | None:
+        return None if self._dns is None else self._dns.status
+
+    @property
+    def dns_tallies(self) -> Iterable[Tally]:
+        """The DNS server's replies by type and response code."""
+        return () if self._dns is None else self._dns.replies.tallies.values()
 
     @property
     def store(self) -> StoreStatus:
@@ -59,21 +72,14 @@ class Overview:
 
     def readiness(self) -> Readiness:
         """Whether each part does what it should."""
-        store, hosts = self.store, self.hosts
-        if hosts.failing:
-            detail = hosts.failing
-        elif hosts.written is None:
-            detail = "not written yet"
-        else:
-            way = hosts.way.replace("rename", "by rename")
-            detail = f"written {way}, " if way else ""
-            detail += f"as it should be at {hosts.written:%Y-%m-%d %H:%M:%S} UTC"
-        parts = (
-            PartStatus("store", not store.failing, store.failing or f"{store.records} records"),
-            PartStatus("hosts file", not hosts.failing and hosts.written is not None, detail),
-            self._writer.readiness(),
-        )
-        return Readiness(all(part.ok for part in parts), parts)
+        parts = [
+            PartStatus("store", not self.store.failing, self.store.failing or f"{self.store.records} records")
+        ]
+        if self._writer is not None:
+            parts += [_hosts_file(self._writer.status), self._writer.readiness()]
+        if self._dns is not None:
+            parts.append(self._dns.readiness())
+        return Readiness(all(part.ok for part in parts), tuple(parts))
 
     def records_by_type(self) -> Iterator[tuple[str, str, int]]:
         """Cluster, record type, number of records."""
@@ -86,7 +92,7 @@ class Overview:
                 yield name, record_type, count
 
     def names_by_cluster(self) -> Counter[str]:
-        """Names that resolve."""
+        """Names that resolve; wildcards among them where there is a DNS server."""
         return self._counts()[0]
 
     def hidden_by_reason(self) -> Counter[str]:
@@ -96,25 +102,36 @@ class Overview:
     def _counts(self) -> tuple[Counter[str], Counter[str]]:
         projection = self._provider.projection
         if self._counted[0] is not projection:
-            shown = Counter(one.cluster for one in projection.shown.values() if not is_wildcard(one.name))
-            hidden = Counter(one.reason.word for several in projection.hidden.values() for one in several)
+            shown = Counter(one.cluster for one in projection.shown.values() if self._resolves(one.name))
+            hidden = Counter(one.reason.word for one in self._hidden())
             self._counted = projection, shown, hidden
         return self._counted[1:]
+
+    def _hidden(self) -> Iterator[Hidden]:
+        """What one of the faces that there are does not show."""
+        for several in self._provider.projection.hidden.values():
+            for one in several:
+                if self._not_at(one):
+                    yield one
+
+    def _not_at(self, hidden: Hidden) -> tuple[str, ...]:
+        """The faces that there are and do not show it."""
+        there = {DNS_FACE: self._dns, HOSTS_FACE: self._writer}
+        return tuple(face for face, part in there.items() if part is not None and face in hidden.reason.faces)
 
     def conflicts_by_kind(self) -> dict[str, int]:
         """The number of `conflicts` of each kind."""
         return {
-            "line": len(self.hosts.shadowed),
+            "line": len(self._shadowed),
             "cluster": self.hidden_by_reason()[Reason.OTHER_CLUSTER.word],
             "fight": len(self._provider.fights()),
         }
 
     def conflicts(self) -> Iterator[ConflictStatus]:
         """Names that more than one wants to decide."""
-        for name, theirs in sorted(self.hosts.shadowed.items()):
-            yield ConflictStatus(
-                name, "line", f"a line of your own in {self.hosts.path} says {theirs}, and it wins"
-            )
+        path = "" if self._writer is None else self._writer.status.path
+        for name, theirs in sorted(self._shadowed.items()):
+            yield ConflictStatus(name, "line", f"a line of your own in {path} says {theirs}, and it wins")
         for several in self._provider.projection.hidden.values():
             for one in several:
                 if one.reason is Reason.OTHER_CLUSTER:
@@ -127,6 +144,13 @@ class Overview:
                 " cluster a base of its own",
             )
 
+    def _resolves(self, name: str) -> bool:
+        return self._dns is not None or not is_wildcard(name)
+
+    @property
+    def _shadowed(self) -> Mapping[str, str]:
+        return {} if self._writer is None else self._writer.status.shadowed
+
     def status(self) -> ServiceStatus:
         """Everything."""
         projection = self._provider.projection
@@ -137,6 +161,7 @@ class Overview:
             ready=self.readiness(),
             store=self.store,
             hosts=self.hosts,
+            dns=self.dns,
             clusters=tuple(
                 ClusterStatus(
                     name,
@@ -150,12 +175,11 @@ class Overview:
             names=tuple(
                 NameStatus(one.name, one.addresses, one.cluster, one.resource, one.ttl, utc(one.since))
                 for _, one in sorted(projection.shown.items())
-                if not is_wildcard(one.name)
+                if self._resolves(one.name)
             ),
             hidden=tuple(
-                HiddenStatus(*one.key, one.cluster, one.reason.word, one.sentence)
-                for _, several in sorted(projection.hidden.items())
-                for one in several
+                HiddenStatus(*one.key, one.cluster, one.reason.word, one.sentence, self._not_at(one))
+                for one in sorted(self._hidden(), key=lambda one: one.key[0])
             ),
             conflicts=tuple(self.conflicts()),
             external_dns=tuple(
@@ -163,3 +187,10 @@ class Overview:
                 for cluster, peer, last, changed in self.passes
             ),
         )
+
+
+def _hosts_file(hosts: HostsStatus) -> PartStatus:
+    if hosts.failing or hosts.written is None:
+        return PartStatus("hosts file", False, hosts.failing or "not written yet")
+    way = f"written {hosts.way.replace('rename', 'by rename')}, " if hosts.way else ""
+    return PartStatus("hosts file", True, f"{way}as it should be at {hosts.written:%Y-%m-%d %H:%M:%S} UTC")

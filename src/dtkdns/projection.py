@@ -7,15 +7,18 @@ those that reach them through a CNAME.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from attrs import field, frozen
+from twisted.names.dns import IEncodableRecord
 
 from dtkdns import names
 from dtkdns.cluster import Cluster
 from dtkdns.endpoint import ADDRESS_TYPES, Endpoint, Key
-from dtkdns.rdata import Address, Network, RdataError, in_networks, parse_target
+from dtkdns.rdata import Address, Network, Payload, RdataError, in_networks, parse_record, parse_target
+from dtkdns.slices import STRIDE, Steps, at_once
 
 Clusters: TypeAlias = Mapping[str, Cluster]
 
@@ -23,26 +26,35 @@ MAX_FOLLOWED = 16
 """Names that the CNAMEs of one name are followed to before giving up, about what resolvers do."""
 
 
+HOSTS_FACE = "hosts"
+DNS_FACE = "dns"
+EVERY_FACE = frozenset({HOSTS_FACE, DNS_FACE})
+_HOSTS_ONLY = frozenset({HOSTS_FACE})
+
+
 class Reason(enum.Enum):
-    """Why an endpoint is not shown: a word for counting, and a sentence."""
+    """Why an endpoint is not shown: a word for counting, a sentence, and the faces that do not show it."""
 
     OWNERSHIP = "ownership", "it is external-dns' own note of whom the record belongs to"
     UNMANAGED = "unmanaged", "it lies in none of the managed domains"
-    TYPE = "type", "a hosts file holds addresses only, and this is a record of type {detail}"
-    WILDCARD = "wildcard", "a hosts file has no wildcards"
-    NAME = "name", "it is not made of letters, digits and hyphens"
+    TYPE = "type", "a hosts file holds addresses only, and this is a record of type {detail}", _HOSTS_ONLY
+    WILDCARD = "wildcard", "a hosts file has no wildcards", _HOSTS_ONLY
+    ALIAS = "alias", "a hosts file holds addresses only, and it points to the name {detail}", _HOSTS_ONLY
+    NAME = "name", "it is not made of letters, digits and hyphens{detail}"
     TARGET = "target", "no target is usable: {detail}"
+    DATA = "data", "{detail}"
     DANGLING = "dangling", "it points to {detail}, which has no address here; POST /clusterip sets the cluster's"
     OTHER_CLUSTER = "other_cluster", "cluster {detail} had the name first and keeps it"
 
-    def __init__(self, word: str, sentence: str) -> None:
+    def __init__(self, word: str, sentence: str, faces: frozenset[str] = EVERY_FACE) -> None:
         self.word = word
         self.sentence = sentence
+        self.faces = faces
 
 
 @frozen
 class Hidden:
-    """An endpoint that the hosts file does not show."""
+    """An endpoint that one of the faces, or both, do not show."""
 
     cluster: str
     key: Key
@@ -74,40 +86,70 @@ class Shown:
 
 
 @frozen
+class RecordSet:
+    """The records of one type at a name, other than addresses (RFC 2181, section 5)."""
+
+    number: int
+    """Of the type."""
+    ttl: int
+    """Seconds; 0 when none was configured."""
+    data: tuple[IEncodableRecord, ...]
+
+
+@frozen
 class Projection:
-    """What every face shows. Values of the two mappings are replaced, never changed."""
+    """What every face shows. Values of the mappings are replaced, never changed."""
 
     routable: tuple[Network, ...] = ()
     """Networks that the desktop reaches: targets in them are shown instead of the cluster's addresses."""
+    domains: frozenset[str] = frozenset()
+    """The managed domains of all clusters."""
     shown: Mapping[str, Shown] = field(factory=dict)
     """Name to what it resolves to, wildcards among them; hosts files leave those out."""
+    records: Mapping[str, tuple[RecordSet, ...]] = field(factory=dict)
+    """Name to what it has beside addresses; a CNAME only where there is nothing else at the name."""
     hidden: Mapping[str, tuple[Hidden, ...]] = field(factory=dict)
-    """Owner name to its endpoints that the hosts file does not show."""
+    """Owner name to its endpoints that one of the faces, or both, do not show."""
     _pointing: Mapping[str, frozenset[str]] = field(factory=dict, alias="pointing")
     """Name to the owners of CNAMEs that point to it, in any cluster; one that is gone may linger."""
 
     def after(self, clusters: Clusters, owners: Iterable[str]) -> tuple[Projection, tuple[str, ...]]:
         """The projection once the endpoints of some owner names have changed, and all names computed again."""
+        return at_once(self.following(clusters, owners))
+
+    def following(self, clusters: Clusters, owners: Iterable[str]) -> Steps[tuple[Projection, tuple[str, ...]]]:
+        """`after` in steps."""
         owners = tuple(owners)
-        pointing = self._pointing_after(clusters, owners)
+        pointing = yield from self._pointing_after(clusters, owners)
         touched = _reaching(owners, pointing)
-        shown, hidden = dict(self.shown), dict(self.hidden)
-        for name in touched:
-            now_shown, now_hidden = _compute(name, clusters, self.routable)
+        shown = dict(self.shown)
+        yield
+        records, hidden = dict(self.records), dict(self.hidden)
+        for number, name in enumerate(touched, 1):
+            if not number % STRIDE:
+                yield
+            now_shown, now_records, now_hidden = _compute(name, clusters, self.routable)
             if now_shown is None:
                 shown.pop(name, None)
             else:
                 shown[name] = now_shown
+            if now_records:
+                records[name] = now_records
+            elif records:
+                records.pop(name, None)
             if now_hidden:
                 hidden[name] = now_hidden
             else:
                 hidden.pop(name, None)
-        return Projection(self.routable, shown, hidden, pointing), touched
+        domains = frozenset(domain for cluster in clusters.values() for domain in cluster.domains)
+        return Projection(self.routable, domains, shown, records, hidden, pointing), touched
 
-    def _pointing_after(self, clusters: Clusters, owners: Iterable[str]) -> Mapping[str, frozenset[str]]:
+    def _pointing_after(self, clusters: Clusters, owners: Iterable[str]) -> Steps[Mapping[str, frozenset[str]]]:
         following = [cluster for cluster in clusters.values() if self.routable or not cluster.addresses]
         added: dict[str, set[str]] = {}
-        for owner in owners:
+        for number, owner in enumerate(owners, 1):
+            if not number % STRIDE:
+                yield
             for cluster in following:
                 for endpoint in cluster.endpoints.get(owner, ()):
                     if endpoint.record_type == "CNAME":
@@ -132,68 +174,166 @@ def _reaching(owners: Iterable[str], pointing: Mapping[str, frozenset[str]]) -> 
     return tuple(found)
 
 
+@frozen
+class _Found:
+    """What a name has as far as one cluster goes."""
+
+    cluster: str
+    shown: Shown | None
+    records: tuple[RecordSet, ...]
+
+    @property
+    def rank(self) -> tuple[float, str]:
+        """Of several clusters the least keeps the name: the one that had an address for it first."""
+        return math.inf if self.shown is None else self.shown.since, self.cluster
+
+
 def _compute(
     name: str, clusters: Clusters, routable: tuple[Network, ...]
-) -> tuple[Shown | None, tuple[Hidden, ...]]:
-    """What one name resolves to, and which of its endpoints are not shown."""
-    first: Shown | None = None
-    others: list[Shown] = []
+) -> tuple[Shown | None, tuple[RecordSet, ...], tuple[Hidden, ...]]:
+    """What one name resolves to, what else it has, and which of its endpoints are not shown."""
+    several: list[_Found] = []
     hidden: list[Hidden] = []
     for cluster in clusters.values():
-        if name not in cluster.endpoints:
-            continue
-        found, why = _in_cluster(name, cluster, routable)
-        hidden += why
-        if found is not None and first is not None:
-            first, other = sorted((first, found), key=lambda shown: (shown.since, shown.cluster))
-            others.append(other)
-        elif found is not None:
-            first = found
-    if first is not None and (others or names.is_wildcard(name)):
-        count = len(hidden)
-        told = {(one.cluster, one.key) for one in hidden}
+        if name in cluster.endpoints:
+            found, why = _in_cluster(name, cluster, clusters, routable)
+            hidden += why
+            if found is not None:
+                several.append(found)
+    if not several:
+        return None, (), tuple(hidden)
+    first = several[0]
+    if len(several) > 1 or names.is_wildcard(name):
+        first, *others = sorted(several, key=lambda found: found.rank)
+        more = []
         for other in others:
-            hidden += _bearing(name, clusters[other.cluster], Reason.OTHER_CLUSTER, first.cluster)
+            more += _all_hidden(name, clusters[other.cluster], Reason.OTHER_CLUSTER, first.cluster)
         if names.is_wildcard(name):
-            hidden += _bearing(name, clusters[first.cluster], Reason.WILDCARD)
-        hidden[count:] = [one for one in hidden[count:] if (one.cluster, one.key) not in told]
-    return first, tuple(hidden)
+            more += _all_hidden(name, clusters[first.cluster], Reason.WILDCARD)
+        hidden = _joined(hidden, more)
+    return first.shown, first.records, tuple(hidden)
 
 
-def _bearing(name: str, cluster: Cluster, reason: Reason, detail: str = "") -> list[Hidden]:
-    """The endpoints that would make a name resolve, as hidden for one reason."""
-    keys = [endpoint.key for endpoint in cluster.endpoints[name] if endpoint.record_type in ADDRESS_TYPES]
-    return [Hidden(cluster.name, key, reason, detail) for key in keys]
+def _joined(hidden: list[Hidden], more: list[Hidden]) -> list[Hidden]:
+    """All, each endpoint once: with the reason for which no face shows it, else with the first one."""
+    found = {(one.cluster, one.key): one for one in hidden}
+    for one in more:
+        there = found.setdefault((one.cluster, one.key), one)
+        if there.reason.faces < one.reason.faces:
+            found[one.cluster, one.key] = one
+    return list(found.values())
 
 
-def _in_cluster(name: str, cluster: Cluster, routable: tuple[Network, ...]) -> tuple[Shown | None, list[Hidden]]:
-    """What a name resolves to as far as one cluster goes."""
+def _all_hidden(name: str, cluster: Cluster, reason: Reason, detail: str = "") -> list[Hidden]:
+    return [Hidden(cluster.name, endpoint.key, reason, detail) for endpoint in cluster.endpoints[name]]
+
+
+def _in_cluster(
+    name: str, cluster: Cluster, clusters: Clusters, routable: tuple[Network, ...]
+) -> tuple[_Found | None, list[Hidden]]:
+    """What a name has as far as one cluster goes, and which of its endpoints there are not shown."""
+    bearing, others, hidden = _sorted_out(name, cluster)
+    shown: Shown | None = None
+    records: tuple[RecordSet, ...] = ()
+    if others:
+        records, why = _record_sets(others, cluster)
+        hidden += why
+    if bearing:
+        addresses, replaced, faults = _addresses(name, bearing, cluster, routable)
+        if addresses:
+            shown = _shown(name, addresses, replaced, bearing, cluster)
+        elif not records and name not in cluster.domains:  # which have other records (RFC 1034, section 3.6.2)
+            records, faults = _alias(bearing, clusters, faults)
+        if faults:
+            hidden += [Hidden(cluster.name, key, *fault) for key, fault in faults.items()]
+    return _Found(cluster.name, shown, records) if shown or records else None, hidden
+
+
+def _sorted_out(name: str, cluster: Cluster) -> tuple[list[Endpoint], list[Endpoint], list[Hidden]]:
+    """The endpoints of a name that lead to addresses, the other ones, and those that can only be hidden."""
     bearing: list[Endpoint] = []
+    others: list[Endpoint] = []
     hidden: list[Hidden] = []
     for endpoint in cluster.endpoints[name]:
-        record_type = endpoint.key[1]
-        if record_type == "TXT" and _is_ownership(endpoint):
+        if _is_ownership(endpoint):
             hidden.append(Hidden(cluster.name, endpoint.key, Reason.OWNERSHIP))
         elif not cluster.manages(name):
             hidden.append(Hidden(cluster.name, endpoint.key, Reason.UNMANAGED))
-        elif record_type not in ADDRESS_TYPES:
-            hidden.append(Hidden(cluster.name, endpoint.key, Reason.TYPE, ascii(record_type[:80])[1:-1]))
-        elif not names.is_hostname(name.removeprefix("*.")):
-            hidden.append(Hidden(cluster.name, endpoint.key, Reason.NAME))
+        elif endpoint.key[1] in ADDRESS_TYPES:
+            if names.is_hostname(name.removeprefix("*.")):
+                bearing.append(endpoint)
+            else:
+                hidden.append(Hidden(cluster.name, endpoint.key, Reason.NAME))
+        elif names.is_owner(name):
+            others.append(endpoint)
         else:
-            bearing.append(endpoint)
-    if not bearing:
-        return None, hidden
-    addresses, replaced, faults = _addresses(name, bearing, cluster, routable)
-    hidden += [Hidden(cluster.name, key, *fault) for key, fault in faults.items()]
-    if not addresses:
-        return None, hidden
-    resource, ttl = "", 0
+            hidden.append(Hidden(cluster.name, endpoint.key, Reason.NAME, " (or underscores)"))
+    return bearing, others, hidden
+
+
+def _shown(
+    name: str, addresses: tuple[str, ...], replaced: tuple[str, ...], bearing: list[Endpoint], cluster: Cluster
+) -> Shown:
+    resource = ""
     for endpoint in bearing:
         resource = resource or endpoint.resource
+    return Shown(name, addresses, cluster.name, resource, _ttl(bearing), cluster.since[name], replaced)
+
+
+def _ttl(endpoints: Iterable[Endpoint]) -> int:
+    """The least that is configured; 0 when none is (RFC 2181, section 5.2: a set has one)."""
+    ttl = 0
+    for endpoint in endpoints:
         if endpoint.ttl > 0:
             ttl = min(ttl or endpoint.ttl, endpoint.ttl)
-    return Shown(name, addresses, cluster.name, resource, ttl, cluster.since[name], replaced), hidden
+    return ttl
+
+
+def _record_sets(endpoints: list[Endpoint], cluster: Cluster) -> tuple[tuple[RecordSet, ...], list[Hidden]]:
+    """The sets that endpoints other than addresses make, and why these are not shown."""
+    hidden: list[Hidden] = []
+    found: dict[int, tuple[list[Endpoint], dict[Payload, None]]] = {}
+    for endpoint in endpoints:
+        fault, served = "it has no target", False
+        for target in endpoint.targets:
+            try:
+                number, payload = parse_record(endpoint.record_type, target)
+            except RdataError as error:
+                fault = str(error).removesuffix(".")
+            else:
+                served = True
+                of_type, data = found.setdefault(number, ([], {}))
+                of_type.append(endpoint)
+                data[payload] = None  # each once (RFC 2181, section 5)
+        if served and fault == "it has no target":
+            shown_type = ascii(endpoint.record_type[:80])[1:-1]
+            hidden.append(Hidden(cluster.name, endpoint.key, Reason.TYPE, shown_type))
+        else:
+            rest = "; its other targets are served" if served else ""
+            hidden.append(Hidden(cluster.name, endpoint.key, Reason.DATA, fault + rest))
+    return tuple(RecordSet(n, _ttl(of_type), tuple(data)) for n, (of_type, data) in found.items()), hidden
+
+
+def _alias(
+    bearing: list[Endpoint], clusters: Clusters, faults: dict[Key, tuple[Reason, str]]
+) -> tuple[tuple[RecordSet, ...], dict[Key, tuple[Reason, str]]]:
+    """The CNAME of a name that has no address: the first one that leads out of our records; and the faults then.
+
+    A name has one CNAME at most (RFC 2181, section 10.1).
+    """
+    for endpoint in bearing:
+        if endpoint.record_type == "CNAME":
+            for target in endpoint.targets:
+                pointed = names.to_ascii(target)
+                if any(pointed in cluster.endpoints for cluster in clusters.values()):
+                    continue
+                try:
+                    number, payload = parse_record("CNAME", target)
+                except RdataError:
+                    continue
+                alias = RecordSet(number, _ttl([endpoint]), (payload,))
+                return (alias,), {**faults, endpoint.key: (Reason.ALIAS, ascii(pointed[:80])[1:-1])}
+    return (), faults
 
 
 def _addresses(
@@ -247,7 +387,8 @@ def _resolve(endpoint: Endpoint, name: str, cluster: Cluster) -> tuple[dict[Addr
 
 
 def _is_ownership(endpoint: Endpoint) -> bool:
-    """Whether a TXT is one of external-dns' registry (its `registry/txt`): it names its heritage."""
-    return "ownedRecord" in endpoint.labels or any(
-        target.strip('"').startswith("heritage=external-dns") for target in endpoint.targets
+    """Whether it is a TXT of external-dns' registry (its `registry/txt`): it names its heritage."""
+    return endpoint.key[1] == "TXT" and (
+        "ownedRecord" in endpoint.labels
+        or any(target.strip('"').startswith("heritage=external-dns") for target in endpoint.targets)
     )

@@ -6,7 +6,7 @@ new projection to the faces. Nothing is visible before it is durable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ParamSpec, Protocol
 
 from attrs import evolve, frozen
@@ -22,6 +22,7 @@ from dtkdns.fights import Fights
 from dtkdns.projection import Projection
 from dtkdns.rdata import Network
 from dtkdns.settings import PostedFile, PostedFileError, Settings
+from dtkdns.slices import in_slices
 from dtkdns.state import StateError
 from dtkdns.status import StoreStatus
 from dtkdns.store import Loaded, Store, StoreError, StoreTooNewError
@@ -57,6 +58,9 @@ class NotFoundError(Exception):
 
 class Face(Protocol):
     """Something that shows projections, as the hosts file does."""
+
+    name: str
+    """The word by which a `Reason` knows it."""
 
     def show(self, projection: Projection, changed: Iterable[str]) -> Deferred[None]:
         """Show these names as the projection has them; fires when they are shown, fails with the reason if not.
@@ -169,14 +173,14 @@ class Provider:
         try:
             now = self._clock.seconds()
             before = self._cluster(name)
-            cluster, delta = before.apply(changes, now)
-            records = self._with_room_for(before, cluster, delta.owners)
+            cluster, delta = await in_slices(before.applying(changes, now), self._clock)
+            records = self._with_room_for(before, cluster, delta)
             following = await self._change(cluster, delta)
             self._records = records
             put = (endpoint.key for endpoint in delta.put)
             reports.report_fights(name, self._fights.setdefault(name, Fights()).note(put, delta.removed, now))
             self._release()
-            shown = self._publish(following)
+            shown = await self._publish(following)
         finally:
             self._lock.release()
         try:
@@ -246,8 +250,8 @@ class Provider:
             cluster, delta = self._cluster(name).forget(dns_name)
             if not delta:
                 raise NotFoundError(f"There is no record of {dns_name!a}: GET /records lists them.")
-            shown = self._publish(await self._change(cluster, delta))
-            self._records -= len(delta.removed)
+            shown = await self._publish(await self._change(cluster, delta))
+            self._records += delta.grown
         finally:
             self._lock.release()
         await shown
@@ -263,11 +267,12 @@ class Provider:
             unset = self._settings.without_cluster(name) == self._settings
             if not cluster.endpoints and unset and not self._held:
                 raise NotFoundError(f"There is nothing of a cluster {name}.")
-            delta = Delta((), tuple(e.key for e in cluster.all_endpoints()), tuple(cluster.endpoints))
+            removed = tuple(endpoint.key for endpoint in cluster.all_endpoints())
+            delta = Delta((), removed, tuple(cluster.endpoints), -len(removed))
             empty = evolve(cluster, endpoints={}, since={})
             self._release()
-            shown = self._publish(await self._change(empty, delta))
-            self._records -= len(delta.removed)
+            shown = await self._publish(await self._change(empty, delta))
+            self._records += delta.grown
             self._encoded.pop(name, None)
         finally:
             self._lock.release()
@@ -304,11 +309,9 @@ class Provider:
 
     # The way of every change
 
-    def _with_room_for(self, before: Cluster, after: Cluster, owners: Iterable[str]) -> int:
-        """The number of records in all clusters once these owners have theirs. Raises `FullError`."""
-        records = self._records
-        for owner in owners:
-            records += len(after.endpoints.get(owner, ())) - len(before.endpoints.get(owner, ()))
+    def _with_room_for(self, before: Cluster, after: Cluster, delta: Delta) -> int:
+        """The number of records in all clusters after a change. Raises `FullError`."""
+        records = self._records + delta.grown
         if records > max(MOST_ENDPOINTS, self._records):
             raise FullError(
                 f"There would be {records} records, and dtkdns keeps {MOST_ENDPOINTS}: nothing was changed. Forget"
@@ -349,7 +352,7 @@ class Provider:
                 new.domains if new.domains != old.domains else None,
                 new.addresses if new.addresses != old.addresses else None,
             )
-            shown = self._publish(self._next(new, owners))
+            shown = await self._publish(await self._next(new, owners))
         finally:
             self._lock.release()
         await shown
@@ -374,7 +377,7 @@ class Provider:
         """
         if delta:
             await self._on_disk(self._store.commit, cluster, delta)
-        return self._next(cluster, delta.owners)
+        return await self._next(cluster, delta.owners)
 
     async def _on_disk(self, work: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         """Have the worker store something; that it fails is logged once, and that it works again."""
@@ -389,16 +392,19 @@ class Provider:
             self._log.info("Changes can be stored again.")
         self._disk_fails = ""
 
-    def _next(self, cluster: Cluster, owners: Iterable[str]) -> _Next:
+    async def _next(self, cluster: Cluster, owners: Iterable[str]) -> _Next:
         clusters = {**self._clusters, cluster.name: cluster}
-        return _Next(clusters, *self.projection.after(clusters, owners))
+        return _Next(clusters, *await in_slices(self.projection.following(clusters, owners), self._clock))
 
-    def _publish(self, following: _Next) -> Coroutine[Deferred[object], object, None]:
+    async def _publish(self, following: _Next) -> Deferred[None]:
         """Make the next values visible; what is returned waits for every face to show them."""
         old, self.projection = self.projection, following.projection
         self._clusters = following.clusters
-        reports.report_difference(old, self.projection, following.touched)
-        return _all_of([face.show(self.projection, following.touched) for face in self._faces])
+        shows = [face.show(self.projection, following.touched) for face in self._faces]
+        shown = Deferred.fromCoroutine(_all_of(shows))
+        faces = {face.name for face in self._faces}
+        await in_slices(reports.reporting_difference(old, self.projection, following.touched, faces), self._clock)
+        return shown
 
     def _cluster(self, name: str) -> Cluster:
         if self._not_ready:
@@ -426,11 +432,11 @@ class Provider:
             if cluster.domains:
                 reports.report_settings(cluster.name, cluster.domains, cluster.addresses or None)
         self._records = sum(len(group) for cluster in clusters.values() for group in cluster.endpoints.values())
-        reports.report_counts(self.projection.shown, self._records)
+        reports.report_counts(self.projection.shown, self._records, {face.name for face in self._faces})
         for sentence in loaded.damage:
             self._log.error(
-                "{sentence} The hosts file stays as it is until external-dns has sent its records again, in its"
-                " next pass.",
+                "{sentence} Until external-dns has sent its records again, in its next pass, the names that are"
+                " shown stay, and DNS denies none.",
                 sentence=sentence,
             )
         self._held = bool(loaded.damage)

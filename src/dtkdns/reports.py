@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
 from twisted.logger import Logger
@@ -10,7 +11,8 @@ from twisted.logger import Logger
 from dtkdns import names
 from dtkdns.cluster import DEFAULT
 from dtkdns.endpoint import Endpoint, Key
-from dtkdns.projection import Hidden, Projection, Reason, Shown
+from dtkdns.projection import DNS_FACE, EVERY_FACE, Hidden, Projection, Reason, Shown
+from dtkdns.slices import STRIDE, Steps, at_once
 
 T = TypeVar("T")
 
@@ -20,18 +22,33 @@ MANY = 20
 _log = Logger(namespace="dtkdns")
 
 
-def report_difference(old: Projection, new: Projection, touched: Iterable[str]) -> None:
-    """Say which names appeared, moved or went, and why endpoints are not shown, each once."""
+def report_difference(
+    old: Projection, new: Projection, touched: Iterable[str], faces: AbstractSet[str] = EVERY_FACE
+) -> None:
+    """Say which names appeared, moved or went, and what these faces do not show and why, each once."""
+    at_once(reporting_difference(old, new, touched, faces))
+
+
+def reporting_difference(
+    old: Projection, new: Projection, touched: Iterable[str], faces: AbstractSet[str]
+) -> Steps[None]:
+    """`report_difference` in steps."""
     appeared: list[Shown] = []
     moved: list[Shown] = []
     gone: list[Shown] = []
     hidden: list[Hidden] = []
-    for name in touched:
+    for number, name in enumerate(touched, 1):
+        if not number % STRIDE:
+            yield
         for one in new.hidden.get(name, ()):
-            if one.reason is not Reason.OWNERSHIP and one not in old.hidden.get(name, ()):
+            if (
+                one.reason is not Reason.OWNERSHIP
+                and one.reason.faces & faces
+                and one not in old.hidden.get(name, ())
+            ):
                 hidden.append(one)
         before, now = old.shown.get(name), new.shown.get(name)
-        if names.is_wildcard(name):
+        if names.is_wildcard(name) and DNS_FACE not in faces:
             continue
         if now is None:
             gone += [before] if before is not None else []
@@ -42,7 +59,10 @@ def report_difference(old: Projection, new: Projection, touched: Iterable[str]) 
     _say_each("{count} names appeared.", appeared, _appeared)
     _say_each("{count} names moved to another address.", moved, _appeared)
     _say_each("{count} names are gone.", gone, lambda shown: f"{shown.name} is gone{_source(shown)}.")
-    _say_each("{count} records are kept but not shown.", hidden, _hidden)
+    not_shown = [one for one in hidden if one.reason.faces >= faces]
+    dns_only = [one for one in hidden if not one.reason.faces >= faces]
+    _say_each("{count} records are kept but not shown.", not_shown, _not_shown)
+    _say_each("{count} records are answered by DNS, but not in the hosts file.", dns_only, _dns_only)
 
 
 def report_left_out(cluster: str, left_out: Iterable[Endpoint], known: frozenset[Key]) -> None:
@@ -87,9 +107,10 @@ def report_settings(cluster: str, domains: Iterable[str] | None, addresses: Iter
         )
 
 
-def report_counts(shown: Mapping[str, Shown], records: int) -> None:
-    """Say what was found at start."""
-    _log.info("{records} records are stored, {names} names resolve.", records=records, names=len(shown))
+def report_counts(shown: Mapping[str, Shown], records: int, faces: AbstractSet[str] = EVERY_FACE) -> None:
+    """Say what was found at start; a wildcard resolves by DNS only."""
+    count = len(shown) if DNS_FACE in faces else sum(not names.is_wildcard(name) for name in shown)
+    _log.info("{records} records are stored, {names} names resolve.", records=records, names=count)
 
 
 def _say_each(count: str, what: list[T], sentence: Callable[[T], str]) -> None:
@@ -113,9 +134,18 @@ def _source(shown: Shown) -> str:
     return f" ({' '.join(words)})" if words else ""
 
 
-def _hidden(hidden: Hidden) -> str:
-    what = f"{_name(hidden.key)} ({_plain(hidden.key[1])})"
-    return f"{what} is kept but not shown{_of(hidden.cluster)}: {hidden.sentence}."
+def _not_shown(hidden: Hidden) -> str:
+    return f"{_record(hidden)} is kept but not shown{_of(hidden.cluster)}: {hidden.sentence}."
+
+
+def _dns_only(hidden: Hidden) -> str:
+    return (
+        f"{_record(hidden)} is answered by DNS, but not in the hosts file{_of(hidden.cluster)}: {hidden.sentence}."
+    )
+
+
+def _record(hidden: Hidden) -> str:
+    return f"{_name(hidden.key)} ({_plain(hidden.key[1])})"
 
 
 def _of(cluster: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -14,12 +15,10 @@ from twisted.python.failure import Failure
 
 from dtkdns.access import peer_address
 from dtkdns.cluster import DEFAULT
+from dtkdns.dns.server import DNSServer, ListenError
 from dtkdns.garbage import uncollected
-from dtkdns.hosts.claim import ClaimError, HostsClaim
-from dtkdns.hosts.faults import HostsFileError
-from dtkdns.hosts.replace import HostsFile
-from dtkdns.hosts.watch import HostsWatch
-from dtkdns.hosts.writer import HostsWriter
+from dtkdns.hosts.claim import ClaimError
+from dtkdns.hosts.face import FormerHostsFile, HostsFace
 from dtkdns.provider import Provider
 from dtkdns.settings import PostedFile
 from dtkdns.state import StateDirectory, StateError
@@ -29,6 +28,10 @@ from dtkdns.worker import Worker
 
 STOP_SECONDS = 15.0
 """How long a stop may take."""
+SWITCH_SECONDS = 0.0001
+"""After which a thread that computes gives way to another: the reactor has to wait so long for each of its system
+calls while the database's or the hosts file's thread is at work, and a question takes two of them.
+"""
 DRAIN_SECONDS = 10.0
 """How much of that requests in flight have; the rest is for the disk."""
 
@@ -52,10 +55,9 @@ class WebhookService(Service):
         option_domains: tuple[str, ...],
         option_addresses: tuple[str, ...],
         state: StateDirectory | None,
-        hosts_file: HostsFile,
-        claim: HostsClaim,
-        writer: HostsWriter,
-        watch: HostsWatch,
+        hosts: HostsFace | None,
+        former_hosts: FormerHostsFile | None,
+        dns: DNSServer | None,
         workers: tuple[Worker, ...],
         reactor: IReactorTime,
         foreground: bool,
@@ -67,10 +69,9 @@ class WebhookService(Service):
         self._option_domains = option_domains
         self._option_addresses = option_addresses
         self._state = state
-        self._hosts_file = hosts_file
-        self._claim = claim
-        self._writer = writer
-        self._watch = watch
+        self._hosts = hosts
+        self._former_hosts = former_hosts
+        self._dns = dns
         self._workers = workers
         self._reactor = reactor
         self._foreground = foreground
@@ -79,16 +80,20 @@ class WebhookService(Service):
     def privilegedStartService(self) -> None:  # noqa: N802
         """Take the state, load it, and only then listen.
 
-        Raises `StateError`, `ClaimError`, `StoreTooNewError` and `StartError`, which twistd hands to whoever
-        started a daemon; in the foreground, where it would print a traceback, `SystemExit` with the same sentence.
+        Raises `StateError`, `ClaimError`, `StoreTooNewError`, `ListenError` and `StartError`, which twistd hands
+        to whoever started a daemon; in the foreground, where it would print a traceback, `SystemExit` with the
+        same sentence.
         """
         try:
             self._start()
-        except (StateError, ClaimError, StoreTooNewError, StartError) as error:
+        except (StateError, ClaimError, StoreTooNewError, ListenError, StartError) as error:
             Deferred.fromCoroutine(self._provider.close())
             for worker in self._workers:
                 worker.stop()
-            self._claim.release()
+            if self._dns is not None:
+                Deferred.fromCoroutine(self._dns.stop())
+            if self._hosts is not None:
+                self._hosts.release()
             if self._foreground:
                 raise SystemExit(f"dtkdns: {error}") from error
             raise
@@ -96,8 +101,11 @@ class WebhookService(Service):
     def _start(self) -> None:
         if self._state is not None:
             self._state.take()
-            self._claim.take()
-            self._recover()
+            if self._hosts is not None:
+                self._hosts.take()
+            if self._former_hosts is not None:
+                self._former_hosts.clear()
+        sys.setswitchinterval(SWITCH_SECONDS)
         for worker in self._workers:
             worker.start()
         settings, faults = self._posted.load(self._option_domains, self._option_addresses)
@@ -105,21 +113,16 @@ class WebhookService(Service):
             self._log.error("{fault}", fault=fault)
         with uncollected(staying=True):
             self._provider.load(settings)
+        if self._dns is not None:
+            self._dns.listen()
         self._listen()
         self._announce(settings.domains(DEFAULT))
-
-    def _recover(self) -> None:
-        try:
-            for sentence in self._hosts_file.recover():
-                self._log.warn("{sentence}", sentence=sentence)
-        except HostsFileError as error:
-            self._log.error("{error} It is tried again with the next write.", error=str(error))
 
     def startService(self) -> None:  # noqa: N802
         """Watch the hosts file for changes by others."""
         super().startService()  # type: ignore[no-untyped-call]
-        if self._state is not None:
-            self._watch.start()
+        if self._state is not None and self._hosts is not None:
+            self._hosts.watch.start()
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
         """Answer the requests in flight, finish the write, close the store; within a bound."""
@@ -131,16 +134,21 @@ class WebhookService(Service):
     async def _drain(self) -> None:
         if self.port is not None:
             await maybeDeferred(self.port.stopListening)
-        self._watch.stop()
+        if self._hosts is not None:
+            self._hosts.watch.stop()
         drained = self._site.drain().addTimeout(DRAIN_SECONDS, self._reactor)
         await drained.addErrback(self._not_drained)
-        await self._writer.stop()
+        if self._hosts is not None:
+            await self._hosts.writer.stop()
+        if self._dns is not None:
+            await self._dns.stop()
         await self._provider.close()
         for worker in self._workers:
             worker.stop()
         await deferLater(self._reactor, 0)
+        if self._hosts is not None:
+            self._hosts.release()
         if self._state is not None:
-            self._claim.release()
             self._state.release()
         self._log.info("Stopped.")
 

@@ -150,6 +150,45 @@ def parse_networks(text: str) -> tuple[Network, ...]:
 
 
 @frozen
+class Listener:
+    """An address and a port of this machine."""
+
+    host: str
+    """IPv4 or IPv6."""
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_listeners(text: str) -> tuple[Listener, ...]:
+    """Where DNS is answered, from a comma list of `ADDRESS:PORT`, `[IPv6]:PORT` or a port; none for `off`.
+
+    Raises `SettingError`.
+    """
+    if text.strip() == "off":
+        return ()
+    return tuple(dict.fromkeys(_parse_listener(part.strip()) for part in text.split(",")))
+
+
+def _parse_listener(text: str) -> Listener:
+    host, colon, port = text.rpartition(":")
+    if not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65535:
+        raise SettingError(f"{names.quoted(text)} is not ADDRESS:PORT: give one like 127.0.0.1:5053, or off.")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise SettingError(f"{names.quoted(text)} is not ADDRESS:PORT: write an IPv6 address as [::1]:5053.")
+    try:
+        address = ipaddress.ip_address(host if colon else "127.0.0.1")
+    except ValueError:
+        raise SettingError(f"{names.quoted(host)} is not an address: give one of this machine's.") from None
+    if address.is_multicast:
+        raise SettingError(f"{address} is no address of a single machine.")
+    return Listener(str(address), int(port))
+
+
+@frozen
 class PostedFile:
     """The file; every method blocks."""
 

@@ -35,6 +35,25 @@ class HostsStatus:
 
 
 @frozen
+class DNSStatus:
+    """How the DNS server does."""
+
+    addresses: tuple[str, ...] = ()
+    """Where it takes questions, over UDP and TCP, as `address:port`; none where its port was taken."""
+    serial: int = 0
+    """Of its zones; it rises with every change."""
+    held: bool = False
+    """Whether it says "no" to nothing until external-dns has sent its records again."""
+    answers: int = 0
+    kept_answers: int = 0
+    """Of these, how many were kept in their bytes from before."""
+    refused: int = 0
+    """Questions and connections of peers that may not ask, or have too many connections."""
+    dropped: int = 0
+    """Messages that got no reply: those that are none or are replies themselves, and where sending failed."""
+
+
+@frozen
 class NameStatus:
     """A name that resolves."""
 
@@ -60,6 +79,8 @@ class HiddenStatus:
     reason: str
     """A word."""
     sentence: str
+    faces: tuple[str, ...]
+    """Where it is not shown: `dns`, `hosts`."""
 
 
 @frozen
@@ -127,7 +148,10 @@ class ServiceStatus:
     """UTC."""
     ready: Readiness
     store: StoreStatus
-    hosts: HostsStatus
+    hosts: HostsStatus | None
+    """None where no hosts file is kept."""
+    dns: DNSStatus | None
+    """None where there is no DNS server."""
     clusters: tuple[ClusterStatus, ...]
     names: tuple[NameStatus, ...]
     hidden: tuple[HiddenStatus, ...]

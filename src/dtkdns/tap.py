@@ -11,12 +11,15 @@ from attrs import frozen
 from twisted.application.service import IService
 from twisted.internet import reactor as installed_reactor
 from twisted.internet.endpoints import serverFromString
+from twisted.logger import Logger
 from twisted.python import usage
 
 from dtkdns.access import Access
 from dtkdns.credentials import Credentials, CredentialsError, read_credentials
+from dtkdns.dns.server import DNSServer, ListenError, check_listener, each_address
 from dtkdns.hosts.claim import ClaimError, HostsClaim
 from dtkdns.hosts.dryrun import DryRunHostsFile
+from dtkdns.hosts.face import FormerHostsFile, HostsFace
 from dtkdns.hosts.inplace import Journal
 from dtkdns.hosts.replace import HostsFile, why_no_right
 from dtkdns.hosts.watch import HostsWatch
@@ -24,14 +27,16 @@ from dtkdns.hosts.writer import HostsBlock, HostsWriter
 from dtkdns.names import inside
 from dtkdns.overview import Overview
 from dtkdns.passes import Passes
-from dtkdns.provider import MOST_DOMAINS, Provider
+from dtkdns.provider import MOST_DOMAINS, Face, Provider
 from dtkdns.rdata import Network
 from dtkdns.service import WebhookService
 from dtkdns.settings import (
+    Listener,
     PostedFile,
     SettingError,
     parse_cluster_addresses,
     parse_domains,
+    parse_listeners,
     parse_networks,
 )
 from dtkdns.state import StateDirectory, StateError, default_path
@@ -42,13 +47,20 @@ from dtkdns.worker import Worker
 
 T = TypeVar("T")
 
+_log = Logger(namespace="dtkdns")
+
+DNS_DEFAULT = "127.0.0.1:5053"
+HOSTS_DEFAULT = "/etc/hosts"
+NO_HOSTS_FILE = "none"
+
 
 class Options(usage.Options):
     """The command line; every fault in it is one sentence, and exit status 1."""
 
     synopsis = "[options]"
     longdesc = (
-        "Keeps the hosts file in step with the Ingresses of Kubernetes clusters: the webhook of their ExternalDNS."
+        "Keeps the hosts file, and a DNS server, in step with the Ingresses of Kubernetes clusters: the webhook of"
+        " their ExternalDNS."
     )
     optFlags = [  # noqa: N815, RUF012
         ["dry-run", None, "Log what would be written, and write nothing."],
@@ -66,7 +78,9 @@ class Options(usage.Options):
          " `none`: nobody may."],
         ["allow-host", None, None, "Further names of this machine, with commas, under which it is called."],
         ["credentials", None, None, "A file of lines user:secret: every call but /healthz needs one of them."],
-        ["hosts-file", None, "/etc/hosts", "The file to keep."],
+        ["hosts-file", None, HOSTS_DEFAULT, "The file to keep; `none`: names are shown by DNS only."],
+        ["dns", None, None, "Where to answer DNS for the managed domains: ADDRESS:PORT, with commas, or a port of"
+         f" the loopback address; `off`: nowhere [default: {DNS_DEFAULT}, if it is free]."],
         ["state", None, None, "Directory for the records [default: /var/lib/dtkdns for root,"
          " else $XDG_STATE_HOME/dtkdns]."],
     ]  # fmt: skip
@@ -93,7 +107,8 @@ class _Checked:
     domains: tuple[str, ...]
     addresses: tuple[str, ...]
     routable: tuple[Network, ...]
-    hosts_file: str
+    hosts_file: str | None
+    listeners: tuple[Listener, ...]
     state: StateDirectory
     dry_run: bool
     debug: bool
@@ -107,21 +122,23 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
     """
     checked = _check(options)
     store_worker = Worker(reactor, "store")
-    hosts_worker = Worker(reactor, "hosts")
+    hosts_worker = Worker(reactor, "hosts") if checked.hosts_file is not None else None
     credentials_worker = Worker(reactor, "credentials") if checked.credentials is not None else None
     store: Store
     if checked.dry_run:
         store = MemoryStore(_read_only(checked.state))
-        hosts_file: HostsFile = DryRunHostsFile(checked.hosts_file)
     else:
         store = SQLiteStore(checked.state.database, checked.state.take)
-        hosts_file = HostsFile(checked.hosts_file, Journal(checked.state.journal))
-    block = HostsBlock(hosts_file, checked.state.identity)
-    writer = HostsWriter(block, hosts_file, hosts_worker, reactor)
+    hosts = None if hosts_worker is None else _hosts(checked, hosts_worker, reactor)
+    dns = None
+    if checked.listeners:
+        dns = DNSServer(checked.listeners, checked.access, reactor)
+    writer = None if hosts is None else hosts.writer
     posted = PostedFile(checked.state.posted, checked.dry_run)
-    provider = Provider(store, posted, checked.routable, [writer], store_worker, reactor)
+    faces: list[Face] = [face for face in (writer, dns) if face is not None]
+    provider = Provider(store, posted, checked.routable, faces, store_worker, reactor)
     gate = Gate(checked.access, provider.manages, checked.host_names, checked.credentials, credentials_worker)
-    overview = Overview(provider, writer, Passes(), reactor)
+    overview = Overview(provider, writer, dns, Passes(), reactor)
     return WebhookService(
         endpoint=checked.endpoint,
         site=make_site(gate, provider, overview, reactor, debug=checked.debug),
@@ -130,14 +147,28 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
         option_domains=checked.domains,
         option_addresses=checked.addresses,
         state=None if checked.dry_run else checked.state,
-        hosts_file=hosts_file,
-        claim=HostsClaim(checked.hosts_file),
-        writer=writer,
-        watch=HostsWatch(hosts_file, writer.check, reactor),
+        hosts=hosts,
+        former_hosts=_former_hosts(checked.state) if hosts is None else None,
+        dns=dns,
         workers=tuple(worker for worker in (store_worker, hosts_worker, credentials_worker) if worker is not None),
         reactor=reactor,
         foreground=options.parent is not None and bool(options.parent["nodaemon"]),
     )
+
+
+def _hosts(checked: _Checked, worker: Worker, reactor: Any) -> HostsFace:
+    """The face for the hosts file."""
+    path = checked.hosts_file
+    assert path is not None  # noqa: S101 (there is a worker for it)
+    file: HostsFile
+    file = DryRunHostsFile(path) if checked.dry_run else HostsFile(path, Journal(checked.state.journal))
+    writer = HostsWriter(HostsBlock(file, checked.state.identity), file, worker, reactor)
+    return HostsFace(file, HostsClaim(path), writer, HostsWatch(file, writer.check, reactor))
+
+
+def _former_hosts(state: StateDirectory) -> FormerHostsFile:
+    """The hosts file that was kept unless another one was given."""
+    return FormerHostsFile(HostsFile(HOSTS_DEFAULT, Journal(state.journal)), state.identity)
 
 
 def _check(options: Options) -> _Checked:
@@ -156,15 +187,12 @@ def _check(options: Options) -> _Checked:
         host_names = _host_names(options, domains)
         credentials = read_credentials(options["credentials"]) if options["credentials"] else None
         endpoint = _endpoint(options["port"])
+        hosts_file = None if options["hosts-file"] == NO_HOSTS_FILE else os.path.abspath(options["hosts-file"])
+        listeners = _listeners(options)
+        if hosts_file is None and not listeners:
+            raise SettingError("With --hosts-file none and --dns off nothing would show the names: leave out one.")
         if not options["dry-run"]:
-            no_right = why_no_right(options["hosts-file"])
-            if no_right is not None:
-                _exit(no_right)
-            claim = HostsClaim(options["hosts-file"])
-            state.take()
-            claim.take()
-            claim.release()
-            state.release()
+            _try_to_take(state, hosts_file)
     except (SettingError, CredentialsError, StateError, ClaimError) as error:
         _exit(str(error))
     return _Checked(
@@ -175,19 +203,45 @@ def _check(options: Options) -> _Checked:
         domains=domains,
         addresses=addresses,
         routable=routable,
-        hosts_file=os.path.abspath(options["hosts-file"]),
+        hosts_file=hosts_file,
+        listeners=listeners,
         state=state,
         dry_run=bool(options["dry-run"]),
         debug=bool(options["debug"]),
     )
 
 
-def _parsed(options: Options, name: str, parse: Callable[[str], tuple[T, ...]]) -> tuple[T, ...]:
-    """The value of an option, empty where it is not given; the option is named in what `SettingError` says."""
-    if options[name] is None:
+def _try_to_take(state: StateDirectory, hosts_file: str | None) -> None:
+    """Take the state and the hosts file, and let them go again.
+
+    Ends the process with a sentence where there is no right to write the file. Raises `StateError`, `ClaimError`.
+    """
+    if hosts_file is None:
+        state.take()
+        state.release()
+        return
+    no_right = why_no_right(hosts_file)
+    if no_right is not None:
+        _exit(no_right)
+    claim = HostsClaim(hosts_file)
+    state.take()
+    claim.take()
+    claim.release()
+    state.release()
+
+
+def _parsed(
+    options: Options, name: str, parse: Callable[[str], tuple[T, ...]], default: str | None = None
+) -> tuple[T, ...]:
+    """The value of an option, empty where it is not given and has no default.
+
+    The option is named in what `SettingError` says.
+    """
+    text = default if options[name] is None else options[name]
+    if text is None:
         return ()
     try:
-        return parse(options[name])
+        return parse(text)
     except SettingError as error:
         raise SettingError(f"--{name}: {error}") from error
 
@@ -200,6 +254,24 @@ def _access(options: Options) -> Access:
     return Access(
         allow, _parsed(options, "allow-management", parse_networks) if options["allow-management"] else ()
     )
+
+
+def _listeners(options: Options) -> tuple[Listener, ...]:
+    """Where DNS is answered; nowhere where nothing was said, the default is taken, and a hosts file is kept.
+
+    Raises `SettingError`.
+    """
+    given = _parsed(options, "dns", parse_listeners, DNS_DEFAULT)
+    try:
+        listeners = tuple(dict.fromkeys(address for listener in given for address in each_address(listener)))
+        for listener in listeners:
+            check_listener(listener)
+    except ListenError as error:
+        if options["dns"] is not None or options["hosts-file"] == NO_HOSTS_FILE:
+            raise SettingError(f"--dns: {error}") from error
+        _log.warn("{error} Until then names are in the hosts file only.", error=error)
+        return ()
+    return listeners
 
 
 def _host_names(options: Options, domains: tuple[str, ...]) -> frozenset[str]:

@@ -24,6 +24,7 @@ from dtkdns.allowance import (
     require_room,
 )
 from dtkdns.endpoint import Changes, Endpoint, make_endpoint
+from dtkdns.slices import STRIDE, Steps, at_once
 
 MEDIA_TYPE = b"application/external.dns.webhook+json;version=1"
 """The one media type of the protocol; the client compares it to the letter."""
@@ -165,7 +166,12 @@ def decode_endpoints(body: bytes) -> list[Endpoint]:
 
     Raises `WireError` and `TooManyError`.
     """
-    return _decode_list(body, "The body", Allowance.of(body))
+    return at_once(decoding_endpoints(body))
+
+
+def decoding_endpoints(body: bytes) -> Steps[list[Endpoint]]:
+    """`decode_endpoints` in steps."""
+    return _decoding_list(body, "The body", Allowance.of(body))
 
 
 def decode_changes(body: bytes) -> Changes:
@@ -173,19 +179,24 @@ def decode_changes(body: bytes) -> Changes:
 
     Raises `WireError` and `TooManyError`.
     """
+    return at_once(decoding_changes(body))
+
+
+def decoding_changes(body: bytes) -> Steps[Changes]:
+    """`decode_changes` in steps."""
     _require_utf8(body)
+    yield
     try:
         lists = _lists.decode(body)
     except _JSON_FAULTS as error:
         raise WireError(f"The body is not a JSON object of changes: {error}.") from error
+    yield
     lists.pop(_List.OTHER, None)
     allowance = Allowance.of(body)
-    return Changes(
-        **{
-            key.name.lower(): tuple(_decode_list(value, repr(key.value), allowance))
-            for key, value in lists.items()
-        }
-    )
+    found: dict[str, tuple[Endpoint, ...]] = {}
+    for key, value in lists.items():
+        found[key.name.lower()] = tuple((yield from _decoding_list(value, repr(key.value), allowance)))
+    return Changes(**found)
 
 
 def encode_endpoints(endpoints: Iterable[Endpoint]) -> bytes:
@@ -198,22 +209,25 @@ def encode_filter(domains: Iterable[str]) -> bytes:
     return msgspec.json.encode({"include": list(domains)})
 
 
-def _decode_list(body: bytes | msgspec.Raw, what: str, allowance: Allowance) -> list[Endpoint]:
+def _decoding_list(body: bytes | msgspec.Raw, what: str, allowance: Allowance) -> Steps[list[Endpoint]]:
     """The endpoints of a JSON array, each with a copy of its bytes, so that it does not keep the body alive.
 
     They are counted first: of millions of elements even the list of their places would be too large.
     """
     try:
         allowance.take_endpoints(len(_elements.decode(body) or ()))
-        documents = list(map(bytes, _raw_list.decode(body) or ()))
+        yield
+        raw = _raw_list.decode(body) or []
+        yield
+        documents = list(map(bytes, raw))
+        del raw  # as large as the list of what was copied from it
     except _JSON_FAULTS as error:
         raise WireError(f"{what} is not a JSON array of endpoints: {error}.") from error
     endpoints: list[Endpoint] = []
-    left, decode = (
-        allowance.memory,
-        _endpoint.decode,
-    )  # the loop is `decode_endpoint`, without the time of its call
-    for document in documents:
+    left, decode = allowance.memory, _endpoint.decode
+    for number, document in enumerate(documents, 1):  # this is `decode_endpoint`, without the time of its call
+        if not number % STRIDE:
+            yield
         if len(document) > LARGE_ENDPOINT:
             require_room(document, left)
         try:

@@ -47,3 +47,20 @@ def test_a_name_resolves_after_its_record_and_no_longer_after_its_deletion(
 
 def resolves(namespace: Namespace) -> bool:
     return namespace.run("getent", "hosts", "foo.dtk.io").returncode == 0
+
+
+@pytest.mark.namespace
+def test_a_hosts_file_that_is_kept_no_longer_is_as_it_was_before(tmp_path: Path) -> None:
+    options = ["--port", "tcp:0:interface=127.0.0.1", "--domains", "dtk.io", "--state", str(tmp_path / "state")]
+    created = json.dumps({"create": [{"dnsName": "foo.dtk.io", "targets": ["127.0.0.1"], "recordType": "A"}]})
+    with scratch_etc(tmp_path, HOSTS) as namespace:
+        with dtkdns(*options, prefix=namespace.prefix) as service, service.connection() as connection:
+            assert call(connection, "POST", "/records", created)[0] == 204
+            assert resolves(namespace)
+            service.stop()
+        assert resolves(namespace), "what is shown stays while dtkdns does not run"
+        with dtkdns(*options, "--hosts-file", "none", prefix=namespace.prefix) as service:
+            assert not resolves(namespace)
+            assert namespace.run("cat", "/etc/hosts").stdout.encode() == HOSTS
+            service.stop()
+    assert any("the block of dtkdns is taken out" in line for line in service.log)

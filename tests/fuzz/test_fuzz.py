@@ -38,7 +38,7 @@ def fuzz(target: str, corpus: Path, *options: str) -> tuple[bool, str]:
 
 # The fuzzer itself watches over each input's time; how long all of them take is for the number of runs to say.
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize(("target", "runs"), [("wire", 130_000), ("hosts_text", 12_000)])
+@pytest.mark.parametrize(("target", "runs"), [("wire", 130_000), ("hosts_text", 12_000), ("dns_packets", 90_000)])
 def test_the_properties_hold_for_what_the_fuzzer_makes_of_the_corpus(
     target: str, runs: int, tmp_path: Path
 ) -> None:

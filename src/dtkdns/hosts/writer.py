@@ -17,7 +17,7 @@ from dtkdns.hosts.faults import HostsFileError
 from dtkdns.hosts.replace import Edited, HostsFile
 from dtkdns.hosts.text import Spliced, remove, splice
 from dtkdns.hosts.versions import Signature
-from dtkdns.projection import Projection, Shown
+from dtkdns.projection import HOSTS_FACE, Projection, Shown
 from dtkdns.status import HostsStatus, PartStatus, utc
 from dtkdns.worker import Worker
 
@@ -26,6 +26,8 @@ LONGEST_PAUSE = 60.0
 """Seconds between attempts after a failure; each pause is twice the one before."""
 SLOW_SECONDS = 10.0
 """A write that takes longer than this is a sign of trouble."""
+MANY_LINES = 1000
+"""From here on it is felt that the system's resolver reads the whole file for every name that it looks up."""
 
 
 @frozen
@@ -34,6 +36,8 @@ class _Written:
     spliced: Spliced
     foreign_edits: int
     """Changes by others that came in between."""
+    lines: int
+    """Of ours."""
 
 
 class HostsBlock:
@@ -72,13 +76,14 @@ class HostsBlock:
         taken_over = next((one.taken_over for one in spliced if one.taken_over), "")
         moved_out = dict.fromkeys(line for one in spliced for line in one.moved_out)
         whole = evolve(spliced[-1], taken_over=taken_over, moved_out=tuple(moved_out))
-        return _Written(edited, whole, foreign_edits)
+        return _Written(edited, whole, foreign_edits, self._entries.count)
 
 
 class HostsWriter:
     """Keeps the block of the hosts file equal to the projection."""
 
     _log = Logger()
+    name = HOSTS_FACE
 
     def __init__(self, block: HostsBlock, file: HostsFile, worker: Worker, clock: IReactorTime) -> None:
         self._block = block
@@ -86,7 +91,9 @@ class HostsWriter:
         self._worker = worker
         self._clock = clock
         self.status = HostsStatus(path=file.path)
-        self._pending: dict[str, Shown | None] = {}
+        self._shown: Mapping[str, Shown] = {}
+        self._changed: dict[str, None] = {}
+        """The names that are not taken over yet, each once."""
         self._waiting: list[Deferred[None]] = []
         self._writing: Deferred[None] | None = None
         self._signature: Signature | None = None
@@ -94,6 +101,7 @@ class HostsWriter:
         self._stopping: list[Deferred[None]] = []
         self._pause = FIRST_PAUSE
         self._told: set[str] = set()
+        self._many_told = False
         self._began = 0.0
 
     def readiness(self) -> PartStatus:
@@ -125,8 +133,8 @@ class HostsWriter:
         The Deferred fires when the file holds them and fails with `HostsFileError` if this attempt to write
         fails; further attempts follow with growing pauses. While the block is held it fires at once.
         """
-        for name in changed:
-            self._pending[name] = projection.shown.get(name)
+        self._shown = projection.shown
+        self._changed.update(dict.fromkeys(changed))
         if self.status.held:
             return succeed(None)
         waiting: Deferred[None] = Deferred()
@@ -154,11 +162,17 @@ class HostsWriter:
             return
         if self._retry is not None and self._retry.active():
             self._retry.cancel()
-        pending, self._pending = self._pending, {}
+        changed, self._changed = self._changed, {}
         waiting, self._waiting = self._waiting, []
         self._began = self._clock.seconds()
-        done = self._worker.run(self._block.write, pending).addCallbacks(self._written, self._failed)
+        done = self._worker.run(self._write_changed, self._shown, changed).addCallbacks(
+            self._written, self._failed
+        )
         self._writing = done.addBoth(self._answer, waiting)
+
+    def _write_changed(self, shown: Mapping[str, Shown], changed: Iterable[str]) -> _Written:
+        """Runs on the hosts file's thread."""
+        return self._block.write({name: shown.get(name) for name in changed})
 
     def _answer(self, failure: Failure | None, waiting: list[Deferred[None]]) -> None:
         self._writing = None
@@ -185,6 +199,15 @@ class HostsWriter:
             if limit not in self._told:
                 self._told.add(limit)
                 self._log.info("{path}: {limit}.", path=self._file.path, limit=limit)
+        if written.lines >= MANY_LINES and not self._many_told:
+            self._many_told = True
+            self._log.info(
+                "{path} has {lines} lines of dtkdns now, and every lookup on this machine reads them all (0.1 ms"
+                " for 1,000). DNS has no such cost: set up your resolver for the managed domains as the README"
+                " says, and start dtkdns with --hosts-file none.",
+                path=self._file.path,
+                lines=written.lines,
+            )
         if spliced.taken_over:
             self._log.warn(
                 "The block in {path} was that of another dtkdns (state {state}), which does not run: taken over.",

@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 from dtkdns.cluster import DEFAULT
 from dtkdns.overview import VERSION, Overview
 from dtkdns.projection import Reason
+from dtkdns.status import DNSStatus, HostsStatus
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 """Further ones are counted together, and so are further record types: else a sender could make any number."""
@@ -81,7 +82,11 @@ class _State(Collector):
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("dtkdns_build", "The version that runs.", {"version": VERSION})
         yield from self._records()
-        yield from self._hosts()
+        yield from self._ready()
+        if self._overview.hosts is not None:
+            yield from self._hosts(self._overview.hosts)
+        if self._overview.dns is not None:
+            yield from self._dns(self._overview.dns)
 
     def _records(self) -> Iterator[Metric]:
         overview = self._overview
@@ -122,12 +127,13 @@ class _State(Collector):
             passes.add_metric([cluster], last)
         yield passes
 
-    def _hosts(self) -> Iterator[Metric]:
-        hosts = self._overview.hosts
+    def _ready(self) -> Iterator[Metric]:
         ready = GaugeMetricFamily("dtkdns_ready", "Whether a part does what it should.", labels=["part"])
         for part in self._overview.readiness().parts:
             ready.add_metric([part.part.replace(" ", "_")], part.ok)
         yield ready
+
+    def _hosts(self, hosts: HostsStatus) -> Iterator[Metric]:
         yield SummaryMetricFamily(
             "dtkdns_hosts_file_write_duration_seconds",
             "Successful edits of the hosts file, those that had nothing to change among them.",
@@ -147,3 +153,21 @@ class _State(Collector):
         if hosts.written is not None:
             last.add_metric([], hosts.written.timestamp())
         yield last
+
+    def _dns(self, dns: DNSStatus) -> Iterator[Metric]:
+        answers = CounterMetricFamily(
+            "dtkdns_dns_answers", "Answers to DNS questions.", labels=["record_type", "rcode"]
+        )
+        for tally in self._overview.dns_tallies:
+            answers.add_metric([tally.type_name, tally.rcode_name], tally.fresh + tally.kept)
+        yield answers
+        for name, what, value in (
+            ("kept_answers", "Answers that were kept in their bytes from before.", dns.kept_answers),
+            (
+                "refused",
+                "Questions and connections of peers that may not ask, or ask too much at once.",
+                dns.refused,
+            ),
+            ("dropped", "Messages that got no reply because they are none, or it could not be sent.", dns.dropped),
+        ):
+            yield CounterMetricFamily(f"dtkdns_dns_{name}", what, value)

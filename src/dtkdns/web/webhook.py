@@ -12,13 +12,14 @@ from twisted.logger import Logger
 from dtkdns.garbage import uncollected
 from dtkdns.passes import Passes
 from dtkdns.provider import Provider
+from dtkdns.slices import in_slices
 from dtkdns.web import answers
 from dtkdns.web.gate import require_media_type
 from dtkdns.web.limits import LARGE
 from dtkdns.web.request import WebhookRequest
 from dtkdns.web.routes import on_every_cluster
 from dtkdns.web.work import in_time
-from dtkdns.wire import MEDIA_TYPE, decode_changes, decode_endpoints, encode_endpoints, encode_filter
+from dtkdns.wire import MEDIA_TYPE, decoding_changes, decoding_endpoints, encode_endpoints, encode_filter
 
 _log = Logger()
 
@@ -42,19 +43,22 @@ def add_webhook(app: Klein, provider: Provider, passes: Passes, clock: IReactorT
         return answers.reply(request, 200, MEDIA_TYPE, provider.records(cluster))
 
     @on_every_cluster(app, "/adjustendpoints", "POST")
-    def adjust(request: WebhookRequest, cluster: str) -> answers.Answered:
+    def adjust(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
         require_media_type(request)
-        with _many_objects(request.body):
-            answer = adjusted(cluster, request.body)
-        if provider.knows(cluster):
-            passes.note_pass(cluster, request.caller.name, clock.seconds())
-        return answers.reply(request, 200, MEDIA_TYPE, answer)
 
-    def adjusted(cluster: str, body: bytes) -> bytes:
+        def answer(body: bytes) -> answers.Answered:
+            if provider.knows(cluster):
+                passes.note_pass(cluster, request.caller.name, clock.seconds())
+            return answers.reply(request, 200, MEDIA_TYPE, body)
+
+        return Deferred.fromCoroutine(adjusted(cluster, request.body)).addCallback(answer)
+
+    async def adjusted(cluster: str, body: bytes) -> bytes:
         """The desired endpoints that are managed, in the very bytes where these are all."""
-        endpoints = decode_endpoints(body)
-        kept = provider.adjust(cluster, endpoints)
-        return body if endpoints and len(kept) == len(endpoints) else encode_endpoints(kept)
+        with _many_objects(body):
+            endpoints = await in_slices(decoding_endpoints(body), clock)
+            kept = provider.adjust(cluster, endpoints)
+            return body if endpoints and len(kept) == len(endpoints) else encode_endpoints(kept)
 
     @on_every_cluster(app, "/records", "POST")
     def apply(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
@@ -64,7 +68,7 @@ def add_webhook(app: Klein, provider: Provider, passes: Passes, clock: IReactorT
 
     async def decode_and_apply(cluster: str, peer: str, body: bytes) -> None:
         with _many_objects(body, staying=True):
-            changes = decode_changes(body)
+            changes = await in_slices(decoding_changes(body), clock)
             passes.note_change(cluster, peer, clock.seconds())
             await provider.apply(cluster, changes)
 

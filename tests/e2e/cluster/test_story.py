@@ -13,6 +13,8 @@ from desktop import HOSTS, desktop
 from externaldns import EVERY_SECOND, ON_EVENTS, calls, external_dns, see_quiet_passes, wait_for_change
 from manifests import ingress
 
+from .lookup import dig, no_such_name, nslookup
+
 pytestmark = pytest.mark.namespace
 
 INGRESS = ingress("test", "foo.dtk.io", target="foo.dtk.io")
@@ -42,10 +44,13 @@ def test_an_ingress_resolves_until_it_is_deleted_or_forgotten(
             first = [next(calls(at.service)) for _ in range(3)]
             assert first == [("negotiate", 200), ("records", 200), ("adjust", 200)]
             assert at.resolves("foo.dtk.io") is None
+            assert nslookup(at, "foo.dtk.io") == no_such_name("foo.dtk.io")
 
             namespaced.apply(INGRESS)
             wait_for_change(at.service, lambda: at.names == ["foo.dtk.io"])
             assert at.resolves("foo.dtk.io") == "127.0.0.1"
+            assert nslookup(at, "foo.dtk.io") == (0, ["127.0.0.1"])
+            assert dig(at, "foo.dtk.io") == ("NOERROR", ["127.0.0.1"])
             assert at.namespace.run(*curl).stdout == f"hello from foo.dtk.io:{web_server}"
             if loop == EVERY_SECOND:
                 see_quiet_passes(at.service)
@@ -63,6 +68,8 @@ def test_an_ingress_resolves_until_it_is_deleted_or_forgotten(
                 assert at.resolves("foo.dtk.io") == "127.0.0.1"
                 assert at.call("DELETE", "/names/foo.dtk.io")[0] == 200
             assert at.resolves("foo.dtk.io") is None
+            assert nslookup(at, "foo.dtk.io") == no_such_name("foo.dtk.io")
+            assert dig(at, "foo.dtk.io") == ("NXDOMAIN", [])
             assert at.namespace.run(*curl).returncode == 6, "curl cannot resolve it"
             assert at.hosts() == HOSTS
             assert at.records() == []
