@@ -19,7 +19,7 @@ from dtkdns.dns.replies import Replies
 from dtkdns.dns.transports import Counts, DatagramPort, Datagrams, Peers, Streams
 from dtkdns.projection import DNS_FACE, Projection
 from dtkdns.settings import Listener
-from dtkdns.slices import in_slices
+from dtkdns.slices import at_once, in_slices
 from dtkdns.status import DNSStatus, PartStatus
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
@@ -57,7 +57,11 @@ class DNSServer:
 
     async def _show(self, projection: Projection, changed: tuple[str, ...], held: bool) -> None:
         async with self._turn:
-            await in_slices(self.replies.updating(projection, changed, held=held), self._reactor)
+            steps = self.replies.updating(projection, changed, held=held)
+            if self.replies.zone.loaded:
+                await in_slices(steps, self._reactor)
+            else:
+                at_once(steps)  # at the start nobody asks yet
 
     def hold(self) -> None:
         """Say "no" to nothing: what there should be is not known for certain."""
