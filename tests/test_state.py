@@ -30,11 +30,11 @@ def test_root_has_the_systems_directory_and_others_have_one_of_their_own(monkeyp
     assert default_path({}, 1000) == "/home/user/.local/state/dtkdns"
 
 
-def test_the_directory_is_made_with_its_parents_for_this_user_alone(tmp_path: Path) -> None:
+def test_the_directory_is_made_with_its_parents_and_others_cannot_list_it(tmp_path: Path) -> None:
     state = StateDirectory(str(tmp_path / "a" / "state"))
     state.make()
     state.make()
-    assert stat.S_IMODE(os.stat(state.path).st_mode) == 0o700
+    assert stat.S_IMODE(os.stat(state.path).st_mode) == 0o711
     assert {os.path.dirname(path) for path in (state.database, state.posted)} == {state.path}
     assert state.database != state.posted
 
@@ -113,3 +113,13 @@ def test_the_identity_is_eight_digits_of_the_directory_whatever_way_leads_to_it(
     assert StateDirectory(str(tmp_path / "state" / ".." / "state")).identity == identity
     assert StateDirectory(str(tmp_path / "other")).identity != identity
     assert StateDirectory(os.fsdecode(bytes(tmp_path) + b"/\xff")).identity != identity
+
+
+def test_where_the_service_is_called_stands_there_for_everybody_to_read(tmp_path: Path) -> None:
+    state = StateDirectory(str(tmp_path))
+    state.tell_url("http://127.0.0.1:5000")
+    state.tell_url("http://127.0.0.1:5001")
+    assert Path(state.url).read_text() == "http://127.0.0.1:5001\n"
+    assert stat.S_IMODE(os.stat(state.url).st_mode) == 0o644
+    StateDirectory(str(tmp_path / "missing")).tell_url("http://127.0.0.1:5000")
+    assert os.listdir(tmp_path) == ["url"]

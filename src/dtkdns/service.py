@@ -20,7 +20,7 @@ from dtkdns.garbage import uncollected
 from dtkdns.hosts.claim import ClaimError
 from dtkdns.hosts.face import FormerHostsFile, HostsFace
 from dtkdns.provider import Provider
-from dtkdns.settings import PostedFile
+from dtkdns.settings import Listener, PostedFile
 from dtkdns.state import StateDirectory, StateError
 from dtkdns.store import StoreTooNewError
 from dtkdns.web.server import WebhookSite
@@ -116,6 +116,7 @@ class WebhookService(Service):
         if self._dns is not None:
             self._dns.listen()
         self._listen()
+        self._tell_url()
         self._announce(settings.domains(DEFAULT))
 
     def startService(self) -> None:  # noqa: N802
@@ -167,6 +168,17 @@ class WebhookService(Service):
             raise StartError(f"{self._endpoint} cannot be listened at ({reason}): give another --port.")
         assert IListeningPort.providedBy(result)  # noqa: S101 (server endpoints listen at once)
         self.port = result
+
+    def _tell_url(self) -> None:
+        """Write down where the command line finds this service."""
+        assert self.port is not None  # noqa: S101 (it was just opened)
+        host = self.port.getHost()
+        address, number = peer_address(host), getattr(host, "port", None)
+        if self._state is None or address is None or number is None:
+            return
+        called = Listener("127.0.0.1" if address.is_unspecified else str(address), int(number))
+        scheme = "https" if self._endpoint.startswith(("ssl:", "tls:")) else "http"
+        self._state.tell_url(f"{scheme}://{called}")
 
     def _announce(self, domains: tuple[str, ...]) -> None:
         assert self.port is not None  # noqa: S101 (it was just opened)

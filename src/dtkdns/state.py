@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -43,17 +44,24 @@ class StateDirectory:
         return os.path.join(self.path, "hosts.journal")
 
     @property
+    def url(self) -> str:
+        """Where the service that runs is called, for the command line of every user."""
+        return os.path.join(self.path, "url")
+
+    @property
     def identity(self) -> str:
         """Eight hexadecimal digits by which a hosts file's block names the state it belongs to."""
         return sha256(os.fsencode(os.path.realpath(self.path))).hexdigest()[:8]
 
     def make(self) -> None:
-        """Make the directory, for this user alone. Raises `StateError` when that can never work.
+        """Make the directory, in which others find what they know the name of and may read.
+
+        Raises `StateError` when that can never work.
 
         A file system that is full or read-only may mend itself and is not an error here.
         """
         try:
-            os.makedirs(self.path, mode=0o700, exist_ok=True)
+            os.makedirs(self.path, mode=0o711, exist_ok=True)
         except OSError as error:
             if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
                 raise StateError(
@@ -89,6 +97,14 @@ class StateDirectory:
                 f"Another dtkdns uses {self.path}: stop it first, or give this one another --state."
             ) from error
         self._held = handle
+
+    def tell_url(self, url: str) -> None:
+        """Write down where the service is called; where that cannot be, nobody finds it by itself."""
+        with contextlib.suppress(OSError):
+            with open(self.url + ".new", "w", encoding="ascii") as file:
+                file.write(url + "\n")
+                os.fchmod(file.fileno(), 0o644)
+            os.replace(self.url + ".new", self.url)
 
     def release(self) -> None:
         """Let another process have the directory."""

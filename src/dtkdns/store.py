@@ -194,6 +194,8 @@ class SQLiteStore:
         return _load_rows(connection)
 
     def _open(self) -> sqlite3.Connection:
+        if not os.path.exists(self.path):  # for this user alone; its log gets the same mode
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self._connection = connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         version = _require_known_version(connection, self.path)
         connection.execute("PRAGMA journal_mode=WAL")

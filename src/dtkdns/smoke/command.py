@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from dtkdns.cluster import CLUSTER_NAME
+from dtkdns.local import local_url
 from dtkdns.names import DomainError, parse_domain
 from dtkdns.smoke.ingress import IngressLife
 from dtkdns.smoke.record import RecordLife
@@ -44,7 +45,7 @@ class Options:
     as_json: bool
 
 
-def _check_url(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+def check_url(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     try:
         parts = urlsplit(value)
         fit = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment
@@ -56,7 +57,7 @@ def _check_url(_context: click.Context, _parameter: click.Parameter, value: str)
     return value.rstrip("/")
 
 
-def _check_cluster(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+def check_cluster(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None and CLUSTER_NAME.fullmatch(value) is None:
         raise click.BadParameter("a cluster's name is 1 to 63 of a-z, 0-9 and hyphen.")
     return value
@@ -75,7 +76,7 @@ def _check_seconds(_context: click.Context, _parameter: click.Parameter, value: 
     return value
 
 
-def _read_credentials(
+def read_credentials(
     _context: click.Context, _parameter: click.Parameter, value: Path | None
 ) -> tuple[str, str] | None:
     if value is None:
@@ -92,15 +93,15 @@ def _read_credentials(
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("url", callback=_check_url)
-@click.option("--cluster", callback=_check_cluster, metavar="NAME", help="Try the base /clusters/NAME.")
+@click.argument("url", callback=check_url, envvar="DTKDNS_URL", default=local_url)
+@click.option("--cluster", callback=check_cluster, metavar="NAME", help="Try the base /clusters/NAME.")
 @click.option(
     "--domain", callback=_check_domain, metavar="NAME", help="The managed domain to use  [default: the first]"
 )
 @click.option(
     "--credentials",
     type=click.Path(path_type=Path),
-    callback=_read_credentials,
+    callback=read_credentials,
     metavar="FILE",
     help="A file with a line user:secret.",
 )
@@ -148,6 +149,8 @@ def smoke(
     as_json: bool,
 ) -> None:
     """Try the dtkdns at URL with the calls of external-dns, and with --ingress the cluster too.
+
+    Without URL it is the one that runs on this machine.
 
     A record is created in a managed domain, looked for, and removed again. Exit status: 0 when every check holds,
     1 when one does not, 2 for a wrong command line, 130 when it was interrupted. What was created is removed in

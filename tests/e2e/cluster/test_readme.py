@@ -40,9 +40,9 @@ def test_the_walk_through(tmp_path: Path, namespaced: Namespaced, web_server: in
 
         def shell(command: str, *more: str) -> str:
             command = command.replace("192.168.0.12:5000", f"127.0.0.1:{at.service.port}")
-            command = command.replace("192.168.122.167", "127.0.0.1").replace(".venv/bin/python", "python")
-            kubeconfig = namespaced.config(tmp_path)
-            done = at.namespace.run("env", f"KUBECONFIG={kubeconfig}", "sh", "-ec", " ".join([command, *more]))
+            command = command.replace("192.168.122.167", "127.0.0.1").replace(".venv/bin/", "")
+            settings = [f"KUBECONFIG={namespaced.config(tmp_path)}", f"DTKDNS_URL={at.url}"]
+            done = at.namespace.run("env", *settings, "sh", "-ec", " ".join([command, *more]))
             assert done.returncode == 0, done
             return done.stdout
 
@@ -58,7 +58,7 @@ def test_the_walk_through(tmp_path: Path, namespaced: Namespaced, web_server: in
             shell(block_with("kubectl delete"))
             wait_for_change(at.service, lambda: not at.names)
             assert at.hosts() == HOSTS
-            checks = shell(block_with("dtkdns.smoke").strip(), f"--ingress-port {web_server}")
+            checks = shell(block_with("dtkdns smoke").strip(), f"--ingress-port {web_server}")
             assert "✓ its host no longer resolves" in checks
             assert "✗" not in checks
             one.stop()

@@ -1,0 +1,79 @@
+"""Which service is meant, and calls to it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import click
+import msgspec
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+from dtkdns.smoke.report import FaultError
+from dtkdns.smoke.webhook import CALL_SECONDS, Webhook, decoded, require
+from dtkdns.status import ServiceStatus
+
+T = TypeVar("T")
+
+
+@frozen
+class Service:
+    """The service that is meant."""
+
+    url: str
+    """Without credentials and without a slash at the end."""
+    credentials: tuple[str, str] | None = None
+
+
+def find_service(url: str, credentials: tuple[str, str] | None) -> Service:
+    """The one at a URL, in which credentials may stand."""
+    parts = urlsplit(url)
+    if parts.username is not None and credentials is None:
+        credentials = unquote(parts.username), unquote(parts.password or "")
+    return Service(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/"), credentials)
+
+
+async def fetch_status(webhook: Webhook) -> ServiceStatus:
+    """Everything that the service knows of itself, in letters that a terminal can show. Raises `FaultError`."""
+    reply = await webhook.call("GET", "/status")
+    require(reply, 200, b"application/json")
+    return msgspec.convert(_shown(decoded(reply, dict[str, Any])), ServiceStatus, strict=False)
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, list):
+        return [_shown(one) for one in value]
+    return {key: _shown(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def plain(text: str) -> str:
+    """A text of anybody's, without what a terminal would not take for text."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def run(service: Service, work: Callable[[Webhook, Any], Awaitable[int]], seconds: float = CALL_SECONDS) -> None:
+    """Do the work with the service and a reactor, and end with the exit status that it comes to.
+
+    What does not work is one line on standard error, with what to do, and exit status 1.
+    """
+
+    async def whole(reactor: Any) -> None:
+        webhook = Webhook(service.url, service.credentials, seconds, reactor)
+        try:
+            status = await work(webhook, reactor)
+        except FaultError as fault:
+            click.echo(f"dtkdns: {fault.wrong} {fault.advice}", err=True)
+            status = 1
+        except click.Abort:
+            click.echo("\nNothing was done.", err=True)
+            status = 1
+        finally:
+            await webhook.close()
+        raise SystemExit(status)
+
+    react(lambda reactor: Deferred.fromCoroutine(whole(reactor)))

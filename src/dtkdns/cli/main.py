@@ -1,0 +1,146 @@
+"""The commands, as they are typed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+from twisted.internet.task import deferLater
+
+from dtkdns.cli import status as status_screen
+from dtkdns.cli.client import fetch_status, find_service, run
+from dtkdns.cli.names import find_cluster, find_name, forget, say, wait
+from dtkdns.cluster import DEFAULT
+from dtkdns.local import local_url
+from dtkdns.smoke.command import check_cluster, check_url, read_credentials, smoke
+from dtkdns.smoke.webhook import Webhook
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+AGAIN_SECONDS = 1.0
+"""How often `status --watch` looks."""
+
+
+def _for_a_service(command: F) -> F:
+    """The options by which a service is found."""
+    command = click.option(
+        "--credentials",
+        type=click.Path(path_type=Path),
+        callback=read_credentials,
+        metavar="FILE",
+        help="A file with a line user:secret.",
+    )(command)
+    return click.option(
+        "--url",
+        envvar="DTKDNS_URL",
+        default=local_url,
+        callback=check_url,
+        metavar="URL",
+        help="Where dtkdns is called  [default: as the one on this machine says]",
+    )(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="dtkdns", message="dtkdns %(version)s")
+def main() -> None:
+    """Names of a desktop's Kubernetes clusters: ask the dtkdns that runs here how it does.
+
+    The service itself is started with twistd dtkdns. Exit status of every command: 0 when all is well or done, 1
+    when something is wrong, 2 for a wrong command line.
+    """
+
+
+main.add_command(smoke)
+
+
+@main.command()
+@_for_a_service
+@click.option("--watch", is_flag=True, help="Look again every second, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="The whole state as one JSON object, for programs.")
+def status(url: str, credentials: tuple[str, str] | None, watch: bool, as_json: bool) -> None:
+    """How dtkdns does: what is wrong, clusters, the hosts file and DNS, names.
+
+    Exit status 1 when something is wrong, and when dtkdns does not answer.
+    """
+    service = find_service(url, credentials)
+    console = Console(highlight=False)
+
+    async def look(webhook: Webhook, reactor: Any) -> int:
+        while True:
+            found = await fetch_status(webhook)
+            if as_json:
+                click.echo(msgspec.json.format(msgspec.json.encode(found)))
+            else:
+                if watch:
+                    console.clear()
+                status_screen.show(console, found, service.url, datetime.now(UTC))
+            if not watch:
+                return int(any(True for _ in status_screen.faults(found)))
+            await deferLater(reactor, AGAIN_SECONDS)
+
+    run(service, look)
+
+
+@main.command("wait")
+@click.argument("name")
+@click.option("--gone", is_flag=True, help="Wait until it no longer resolves.")
+@click.option(
+    "--timeout",
+    "seconds",
+    type=click.FloatRange(0),
+    default=75.0,
+    metavar="SECONDS",
+    show_default=True,
+    help="How long to wait; external-dns may look once a minute only.",
+)
+def wait_for(name: str, gone: bool, seconds: float) -> None:
+    """Wait until the system's resolver has an address for NAME; for scripts.
+
+    Exit status 1 when it has none in time.
+    """
+
+    async def look(_webhook: Webhook, reactor: Any) -> int:
+        found = await wait(name, gone=gone, seconds=seconds, clock=reactor)
+        say(f"{name} is gone." if gone else f"{name} is {', '.join(found)}.")
+        return 0
+
+    run(find_service(local_url(), None), look)
+
+
+@main.command("forget")
+@_for_a_service
+@click.argument("name", required=False)
+@click.option(
+    "--cluster",
+    callback=check_cluster,
+    metavar="CLUSTER",
+    help="Whose name it is; without a NAME all that it has.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def forget_it(
+    url: str,
+    credentials: tuple[str, str] | None,
+    name: str | None,
+    cluster: str | None,
+    yes: bool,
+) -> None:
+    """Forget NAME, or with --cluster alone a whole cluster: what one that is gone, or upsert-only, left behind.
+
+    Shows what would go, asks, and removes it.
+    """
+    if name is None and cluster is None:
+        raise click.UsageError("Give a NAME, or --cluster CLUSTER for all that a cluster has.")
+
+    async def work(webhook: Webhook, _reactor: Any) -> int:
+        if name is None:
+            found = await find_cluster(webhook, cluster or DEFAULT)
+        else:
+            found = await find_name(webhook, name, cluster or DEFAULT)
+        return int(not await forget(webhook, found, (lambda _question: True) if yes else click.confirm))
+
+    run(find_service(url, credentials), work)
