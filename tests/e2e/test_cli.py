@@ -51,7 +51,7 @@ def test_the_status_of_a_healthy_service_is_for_people_and_for_programs(service:
     assert [one["name"] for one in found["names"]] == ["foo.dtk.io"]
 
 
-@pytest.mark.parametrize("words", [["status"], ["forget", "foo.dtk.io"], ["smoke"]])
+@pytest.mark.parametrize("words", [["status"], ["why", "foo.dtk.io"], ["forget", "foo.dtk.io"], ["smoke"]])
 def test_a_service_that_does_not_answer_is_a_sentence_and_status_1(words: list[str]) -> None:
     seen = typed(None, *words)
     assert seen.returncode == 1
@@ -59,6 +59,15 @@ def test_a_service_that_does_not_answer_is_a_sentence_and_status_1(words: list[s
     assert "No answer from http://127.0.0.1:1" in said
     assert "Is dtkdns running" in said
     assert "Traceback" not in said
+
+
+def test_why_says_the_whole_way_of_a_name_and_what_to_do(service: Dtkdns) -> None:
+    seen = typed(service, "why", "foo.dtk.io")
+    assert (seen.returncode, seen.stderr) == (1, "")
+    assert "sent (default)" in seen.stdout
+    assert "reads /etc/hosts. Give no --hosts-file." in seen.stdout
+    assert max(map(len, seen.stdout.splitlines())) <= 80
+    assert "It lies in none of the managed domains (dtk.io)" in typed(service, "why", "foo.example.com").stdout
 
 
 def test_a_name_is_forgotten_when_the_person_says_so(service: Dtkdns) -> None:
@@ -90,7 +99,7 @@ def test_a_wrong_command_line_is_status_2_and_says_what_is_right(words: list[str
     assert "Traceback" not in seen.stderr
 
 
-@pytest.mark.parametrize("words", [[], ["status"], ["wait"], ["forget"], ["smoke"]])
+@pytest.mark.parametrize("words", [[], ["status"], ["why"], ["wait"], ["forget"], ["smoke"]])
 def test_every_command_has_its_help(words: list[str]) -> None:
     seen = typed(None, *words, "--help")
     assert (seen.returncode, seen.stderr) == (0, "")

@@ -13,6 +13,7 @@ from rich.console import Console
 from twisted.internet.task import deferLater
 
 from dtkdns.cli import status as status_screen
+from dtkdns.cli import why
 from dtkdns.cli.client import fetch_status, find_service, run
 from dtkdns.cli.names import find_cluster, find_name, forget, say, wait
 from dtkdns.cluster import DEFAULT
@@ -84,6 +85,25 @@ def status(url: str, credentials: tuple[str, str] | None, watch: bool, as_json: 
             await deferLater(reactor, AGAIN_SECONDS)
 
     run(service, look)
+
+
+@main.command("why")
+@_for_a_service
+@click.argument("name")
+def explain(url: str, credentials: tuple[str, str] | None, name: str) -> None:
+    """The whole way of NAME, who answers what for it, and what to do if that is wrong.
+
+    Exit status 1 when something is wrong with it.
+    """
+    console = Console(highlight=False)
+
+    async def look(webhook: Webhook, reactor: Any) -> int:
+        facts = await why.find_out(webhook, name, reactor)
+        console.print(why.screen(facts))
+        well, _ = why.conclusion(facts)
+        return int(not well)
+
+    run(find_service(url, credentials), look)
 
 
 @main.command("wait")

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dtkdns.projection import Reason
-from dtkdns.status import DNSStatus, ExternalDNSStatus, HostsStatus, ServiceStatus
+from dtkdns.status import DNSStatus, ExternalDNSStatus, HiddenStatus, HostsStatus, ServiceStatus
 
 MANY = 5
 """Sentences of one kind that are said each; above it there is one with their number."""
@@ -55,14 +55,14 @@ def notes(status: ServiceStatus) -> Iterator[str]:
     hidden = [
         f"{one.name} ({one.type}) is not shown: {one.sentence}."
         for one in status.hidden
-        if one.reason != Reason.OWNERSHIP.word and _nowhere(status, one.faces)
+        if one.reason != Reason.OWNERSHIP.word and is_shown_nowhere(status, one)
     ]
     yield from _several(hidden, "records are not shown")
 
 
-def _nowhere(status: ServiceStatus, faces: tuple[str, ...]) -> bool:
-    """Whether no face that there is shows what these do not show."""
-    return len(faces) == (status.hosts is not None) + (status.dns is not None)
+def is_shown_nowhere(status: ServiceStatus, hidden: HiddenStatus) -> bool:
+    """Whether none of the faces that there are shows it."""
+    return len(hidden.faces) == (status.hosts is not None) + (status.dns is not None)
 
 
 def _several(sentences: list[str], what: str) -> Iterator[str]:
