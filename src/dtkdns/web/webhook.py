@@ -51,14 +51,17 @@ def add_webhook(app: Klein, provider: Provider, passes: Passes, clock: IReactorT
                 passes.note_pass(cluster, request.caller.name, clock.seconds())
             return answers.reply(request, 200, MEDIA_TYPE, body)
 
-        return Deferred.fromCoroutine(adjusted(cluster, request.body)).addCallback(answer)
+        return Deferred.fromCoroutine(decode_and_adjust(cluster, request.body)).addCallback(answer)
+
+    async def decode_and_adjust(cluster: str, body: bytes) -> bytes:
+        with _many_objects(body):
+            return await adjusted(cluster, body)  # whose endpoints are gone when they would be searched again
 
     async def adjusted(cluster: str, body: bytes) -> bytes:
         """The desired endpoints that are managed, in the very bytes where these are all."""
-        with _many_objects(body):
-            endpoints = await in_slices(decoding_endpoints(body), clock)
-            kept = provider.adjust(cluster, endpoints)
-            return body if endpoints and len(kept) == len(endpoints) else encode_endpoints(kept)
+        endpoints = await in_slices(decoding_endpoints(body), clock)
+        kept = provider.adjust(cluster, endpoints)
+        return body if endpoints and len(kept) == len(endpoints) else encode_endpoints(kept)
 
     @on_every_cluster(app, "/records", "POST")
     def apply(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
