@@ -51,7 +51,9 @@ def test_the_status_of_a_healthy_service_is_for_people_and_for_programs(service:
     assert [one["name"] for one in found["names"]] == ["foo.dtk.io"]
 
 
-@pytest.mark.parametrize("words", [["status"], ["why", "foo.dtk.io"], ["forget", "foo.dtk.io"], ["smoke"]])
+@pytest.mark.parametrize(
+    "words", [["status"], ["why", "foo.dtk.io"], ["resolver"], ["forget", "foo.dtk.io"], ["smoke"]]
+)
 def test_a_service_that_does_not_answer_is_a_sentence_and_status_1(words: list[str]) -> None:
     seen = typed(None, *words)
     assert seen.returncode == 1
@@ -68,6 +70,12 @@ def test_why_says_the_whole_way_of_a_name_and_what_to_do(service: Dtkdns) -> Non
     assert "reads /etc/hosts. Give no --hosts-file." in seen.stdout
     assert max(map(len, seen.stdout.splitlines())) <= 80
     assert "It lies in none of the managed domains (dtk.io)" in typed(service, "why", "foo.example.com").stdout
+
+
+def test_the_lines_for_a_resolver_are_printed_with_the_domains_and_the_address(service: Dtkdns) -> None:
+    seen = typed(service, "resolver", "--for", "dnsmasq")
+    assert (seen.returncode, seen.stderr) == (0, "")
+    assert f"    server=/dtk.io/127.0.0.1#{service.dns_port}\n" in seen.stdout
 
 
 def test_a_name_is_forgotten_when_the_person_says_so(service: Dtkdns) -> None:
@@ -99,7 +107,7 @@ def test_a_wrong_command_line_is_status_2_and_says_what_is_right(words: list[str
     assert "Traceback" not in seen.stderr
 
 
-@pytest.mark.parametrize("words", [[], ["status"], ["why"], ["wait"], ["forget"], ["smoke"]])
+@pytest.mark.parametrize("words", [[], ["status"], ["why"], ["resolver"], ["wait"], ["forget"], ["smoke"]])
 def test_every_command_has_its_help(words: list[str]) -> None:
     seen = typed(None, *words, "--help")
     assert (seen.returncode, seen.stderr) == (0, "")

@@ -12,13 +12,14 @@ import msgspec
 from rich.console import Console
 from twisted.internet.task import deferLater
 
+from dtkdns.cli import resolver, why
 from dtkdns.cli import status as status_screen
-from dtkdns.cli import why
 from dtkdns.cli.client import fetch_status, find_service, run
 from dtkdns.cli.names import find_cluster, find_name, forget, say, wait
 from dtkdns.cluster import DEFAULT
 from dtkdns.local import local_url
 from dtkdns.smoke.command import check_cluster, check_url, read_credentials, smoke
+from dtkdns.smoke.report import FaultError
 from dtkdns.smoke.webhook import Webhook
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,6 +103,38 @@ def explain(url: str, credentials: tuple[str, str] | None, name: str) -> None:
         console.print(why.screen(facts))
         well, _ = why.conclusion(facts)
         return int(not well)
+
+    run(find_service(url, credentials), look)
+
+
+@main.command("resolver")
+@_for_a_service
+@click.option(
+    "--for",
+    "name",
+    type=click.Choice(list(resolver.RESOLVERS)),
+    help="The resolver that answers on this machine  [default: the one that is found]",
+)
+def set_up_resolver(url: str, credentials: tuple[str, str] | None, name: str | None) -> None:
+    """How this machine's resolver asks dtkdns for the managed domains, and for these only.
+
+    Prints the lines to write and to type, and the way back.
+    """
+
+    async def look(webhook: Webhook, _reactor: Any) -> int:
+        found = await fetch_status(webhook)
+        domains = list(dict.fromkeys(domain for cluster in found.clusters for domain in cluster.domains))
+        if found.dns is None or not found.dns.addresses:
+            raise FaultError("dtkdns answers no DNS.", "Start it with --dns.")
+        if not domains:
+            raise FaultError("No domain is managed.", "Start dtkdns with --domains, or POST /domains.")
+        chosen = name or resolver.find_here()
+        if chosen is None:
+            known = ", ".join(resolver.RESOLVERS)
+            raise FaultError("It cannot be told which resolver answers here.", f"Give --for with one of: {known}.")
+        host, _, port = found.dns.addresses[0].rpartition(":")
+        click.echo(resolver.text(resolver.recipe_for(chosen, domains, host.strip("[]"), int(port))))
+        return 0
 
     run(find_service(url, credentials), look)
 
