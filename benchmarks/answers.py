@@ -100,9 +100,11 @@ def dnsmasq(directory: Path, port: int, names: int) -> Iterator[subprocess.Popen
         if b"names" in line:
             break
     threading.Thread(target=process.stderr.read, daemon=True).start()
-    yield process
-    process.terminate()
-    process.wait()
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def waits_while_loaded(port: int, questions: Path, rate: int, load: Callable[[], object]) -> Waits:
