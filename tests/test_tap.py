@@ -14,11 +14,13 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from pytest_twisted import ensureDeferred
 
 from dtkdns import tap
 from dtkdns.access import Access
 from dtkdns.service import WebhookService
 from dtkdns.tap import Options, makeService
+from running import endpoint, running
 
 TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "--pidfile="]
 
@@ -259,6 +261,18 @@ def test_help_lists_the_options(tmp_path: Path) -> None:
         assert option in done.stdout
 
 
-def test_the_state_directory_is_for_its_user_alone(tmp_path: Path) -> None:
-    makeService(options(tmp_path))
-    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+@ensureDeferred
+async def test_nothing_in_the_state_directory_is_for_others_but_the_services_url(tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        async with running(tmp_path) as service:
+            await service.change(create=[endpoint("foo.dtk.io", "10.0.0.1")])
+            await service.call("POST", "/domains", b"lab.io")
+            state = tmp_path / "state"
+            assert stat.S_IMODE(state.stat().st_mode) == 0o711
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in state.iterdir()}
+    finally:
+        os.umask(mask)
+    assert modes.pop("url") == 0o644
+    assert {"records.sqlite", "records.sqlite-wal", "posted.json"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
