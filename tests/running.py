@@ -31,6 +31,7 @@ from dtkdns.web.server import WebhookSite
 from dtkdns.wire import MEDIA_TYPE
 
 WEBHOOK = {"Content-Type": MEDIA_TYPE.decode("ascii")}
+DOMAINS = ("--domains", "dtk.io")
 HOSTS = b"127.0.0.1 localhost\n::1 localhost ip6-localhost\n"
 
 
@@ -226,7 +227,7 @@ async def running(directory: Path, *options: str) -> AsyncIterator[Running]:
 def make_service(directory: Path, more: Sequence[str]) -> WebhookService:
     options = Options()
     own = ["--port", "tcp:0:interface=127.0.0.1", "--hosts-file", f"{directory}/hosts", "--dns", "127.0.0.1:0"]
-    options.parseOptions([*own, "--state", f"{directory}/state", "--domains", "dtk.io", *more])
+    options.parseOptions([*own, "--state", f"{directory}/state", *DOMAINS, *more])
     service = makeService(options)
     assert isinstance(service, WebhookService)
     return service

@@ -17,7 +17,7 @@ from dtkdns.endpoint import Changes, Endpoint, make_endpoint
 from dtkdns.fights import WINDOW
 from dtkdns.projection import HOSTS_FACE, Projection
 from dtkdns.provider import LOAD_PAUSE, MOST_WAITING, FullError, NotFoundError, NotReadyError, Provider
-from dtkdns.settings import PostedFile, PostedFileError, Settings
+from dtkdns.settings import Given, PostedFile, PostedFileError, Settings
 from dtkdns.status import StoreStatus
 from dtkdns.store import Loaded, MemoryStore, StoreError, StoreTooNewError
 from running import running
@@ -104,7 +104,7 @@ class Parts:
         )
 
     def load(self) -> Provider:
-        self.provider.load(Settings(("dtk.io",)))
+        self.provider.load(Settings(Given(("dtk.io",))))
         return self.provider
 
     def status(self) -> tuple[int, str]:
@@ -261,7 +261,7 @@ async def test_what_is_posted_is_durable_before_it_is_in_force(
             await provider.add_domains("default", ("lab.io",))
     assert provider.settings().domains("default") == ("dtk.io",)
     await provider.add_domains("default", ("lab.io",))
-    loaded, _ = parts.posted.load((), ())
+    loaded, _ = parts.posted.load(Given())
     assert loaded.domains("default") == ("lab.io",)
 
 

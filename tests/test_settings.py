@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtkdns.settings import (
+    Given,
     Listener,
     Posted,
     PostedFile,
@@ -40,9 +41,9 @@ def contents(file: PostedFile) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in Path(file.path).parent.iterdir()}
 
 
-def start(file: PostedFile, *option_addresses: str) -> Settings:
+def start(file: PostedFile, *option_addresses: str, cluster: str = "default") -> Settings:
     """The settings after a start at which nothing is wrong."""
-    loaded, faults = file.load((), option_addresses)
+    loaded, faults = file.load(Given((), option_addresses, cluster))
     assert faults == []
     return loaded
 
@@ -55,7 +56,11 @@ def posted_addresses(file: PostedFile, loaded: Settings, addresses: tuple[str, .
 
 
 def test_the_managed_domains_are_those_of_the_option_and_those_posted() -> None:
-    both = Settings(("dtk.io", "a.io")).with_domains("default", ["b.io", "a.io"]).with_domains("lab", ["lab.io"])
+    both = (
+        Settings(Given(("dtk.io", "a.io")))
+        .with_domains("default", ["b.io", "a.io"])
+        .with_domains("lab", ["lab.io"])
+    )
     assert both.domains("default") == ("dtk.io", "a.io", "b.io")
     assert both.domains("lab") == ("lab.io",)
     assert both.domains("other") == ()
@@ -78,11 +83,11 @@ def test_a_posted_domain_is_taken_away_from_its_cluster_only() -> None:
 
 def test_a_domain_of_the_option_is_not_taken_away_and_the_option_is_named() -> None:
     with pytest.raises(SetByOptionError, match=r"^dtk\.io is set by --domains: "):
-        Settings(("dtk.io",)).without_domain("default", "dtk.io")
+        Settings(Given(("dtk.io",))).without_domain("default", "dtk.io")
 
 
 def test_the_option_means_the_default_cluster_only() -> None:
-    posted = Settings(("dtk.io",)).with_domains("lab", ["dtk.io"])
+    posted = Settings(Given(("dtk.io",))).with_domains("lab", ["dtk.io"])
     assert posted.domains("lab") == ("dtk.io",)
     assert posted.without_domain("lab", "dtk.io").domains("lab") == ()
 
@@ -90,6 +95,17 @@ def test_the_option_means_the_default_cluster_only() -> None:
 def test_a_domain_that_is_not_there_cannot_be_taken_away() -> None:
     with pytest.raises(KeyError):
         Settings().with_domains("lab", ["a.io"]).without_domain("default", "a.io")
+
+
+def test_what_is_given_is_for_one_cluster_and_none_other() -> None:
+    lab = Settings(Given(("lab.io",), A, "lab", "--config")).with_addresses("lab", B)
+    assert lab.domains("lab") == ("lab.io",)
+    assert lab.domains("default") == ()
+    assert lab.clusters() == {"default", "lab"}
+    assert lab.without_cluster("lab").addresses("lab") == A
+    assert lab.without_cluster("default") == lab
+    with pytest.raises(SetByOptionError, match=r"lab\.io is set by --config"):
+        lab.without_domain("lab", "lab.io")
 
 
 def test_addresses_take_the_place_of_the_former_and_leave_the_domains() -> None:
@@ -100,7 +116,7 @@ def test_addresses_take_the_place_of_the_former_and_leave_the_domains() -> None:
 
 
 def test_a_cluster_is_dropped_with_all_that_was_posted_for_it_and_no_other() -> None:
-    both = Settings(("dtk.io",)).with_addresses("default", A).with_domains("default", ["a.io"])
+    both = Settings(Given(("dtk.io",))).with_addresses("default", A).with_domains("default", ["a.io"])
     both = both.with_addresses("lab", B)
     after = both.without_cluster("default")
     assert (after.domains("default"), after.addresses("default")) == (("dtk.io",), ())
@@ -234,7 +250,7 @@ def test_a_listener_is_written_as_it_is_read(address: IPv4Address | IPv6Address,
 
 
 def test_where_there_is_no_file_only_options_are_in_force_and_none_is_made(file: PostedFile) -> None:
-    assert file.load(("dtk.io",), ()) == (Settings(("dtk.io",)), [])
+    assert file.load(Given(("dtk.io",))) == (Settings(Given(("dtk.io",))), [])
     assert contents(file) == {}
 
 
@@ -252,8 +268,8 @@ def test_what_was_posted_comes_back_at_the_next_start(
     tmp_path_factory: pytest.TempPathFactory, posted: dict[str, Posted]
 ) -> None:
     file = PostedFile(str(tmp_path_factory.mktemp("state") / "posted.json"))
-    file.save(Settings(("dtk.io",), (), posted))
-    assert file.load(("other.io",), ()) == (Settings(("other.io",), (), posted), [])
+    file.save(Settings(Given(("dtk.io",)), posted))
+    assert file.load(Given(("other.io",))) == (Settings(Given(("other.io",)), posted), [])
 
 
 def test_the_file_is_for_its_user_alone_and_plain_to_read(file: PostedFile) -> None:
@@ -379,7 +395,7 @@ def test_a_disk_that_refuses_a_step_leaves_what_was_posted_before_and_is_said(
         patch.setattr(os, name, failing(getattr(os, name), number, full))
         with pytest.raises(PostedFileError, match=r"\(No space left on device\): make room or"):
             file.save(new)
-    assert file.load((), ())[0] == old
+    assert file.load(Given())[0] == old
     file.save(new)
     assert start(file) == new
 
@@ -394,7 +410,7 @@ def test_an_option_is_in_force_even_if_the_file_cannot_be_written_at_the_start(
     file: PostedFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", failing(os.fsync, 1, OSError(errno.EROFS, "Read-only file system")))
-    loaded, faults = file.load((), A)
+    loaded, faults = file.load(Given((), A))
     assert loaded.addresses("default") == A
     assert faults == [
         f"{file.path} cannot be written (Read-only file system): make room or mend it, and send this again."
@@ -439,7 +455,7 @@ def test_a_damaged_file_is_put_aside_and_the_version_before_it_is_used(file: Pos
     file.save(old)
     file.save(old.with_addresses("default", B))
     Path(file.path).write_bytes(data)
-    loaded, faults = file.load((), ())
+    loaded, faults = file.load(Given())
     assert loaded == old
     assert len(faults) == 2
     assert faults[0].startswith(f"{file.path} is damaged (")
@@ -458,7 +474,7 @@ def test_if_both_versions_are_damaged_both_are_kept_and_said_and_options_are_in_
         file.save(Settings().with_addresses("default", addresses))
     Path(file.path).write_bytes(b"x")
     Path(file.path + ".previous").write_bytes(b"y")
-    loaded, faults = file.load(("dtk.io",), C)
+    loaded, faults = file.load(Given(("dtk.io",), C))
     assert (loaded.domains("default"), loaded.addresses("default")) == (("dtk.io",), C)
     assert len(faults) == 2
     assert contents(file)["posted.json.damaged"] == b"x"
@@ -471,7 +487,7 @@ def test_a_file_that_cannot_be_read_is_said_and_the_version_before_it_is_used(fi
         file.save(Settings().with_addresses("default", addresses))
     os.unlink(file.path)
     os.mkdir(file.path)
-    loaded, faults = file.load((), ())
+    loaded, faults = file.load(Given())
     assert loaded.addresses("default") == A
     assert faults[0] == f"{file.path} cannot be read: Is a directory."
 
@@ -479,7 +495,7 @@ def test_a_file_that_cannot_be_read_is_said_and_the_version_before_it_is_used(fi
 def test_after_a_crash_between_the_two_renames_the_version_before_is_used(file: PostedFile) -> None:
     file.save(Settings().with_addresses("default", A))
     os.replace(file.path, file.path + ".previous")
-    loaded, faults = file.load((), ())
+    loaded, faults = file.load(Given())
     assert loaded.addresses("default") == A
     assert faults == [
         f"What was posted is taken from {file.path}.previous: the last POST may have to be repeated."
@@ -493,9 +509,19 @@ def test_a_dry_run_reads_and_writes_nothing_and_its_option_is_in_force(file: Pos
     for data in (Path(file.path).read_bytes(), b"damaged"):
         Path(file.path).write_bytes(data)
         before = contents(file)
-        loaded, _ = dry.load((), C)
+        loaded, _ = dry.load(Given((), C))
         assert loaded.addresses("default") == C
         dry.save(loaded.with_addresses("default", A))
         assert contents(file) == before
-    assert dry.load((), ())[1][0].startswith(f"{file.path} is damaged (")
-    assert "put aside" not in dry.load((), ())[1][0]
+    assert dry.load(Given())[1][0].startswith(f"{file.path} is damaged (")
+    assert "put aside" not in dry.load(Given())[1][0]
+
+
+def test_an_address_that_is_given_for_another_cluster_takes_effect_there(tmp_path: Path) -> None:
+    file = PostedFile(str(tmp_path / "posted.json"))
+    first = start(file, *A)
+    assert (first.addresses("default"), first.addresses("lab")) == (A, ())
+    moved = start(file, *A, cluster="lab")
+    assert (moved.addresses("default"), moved.addresses("lab")) == (A, A)
+    file.save(moved.with_addresses("lab", B))
+    assert start(file, *A, cluster="lab").addresses("lab") == B, "what was posted since stays in force"

@@ -20,7 +20,7 @@ from dtkdns.garbage import uncollected
 from dtkdns.hosts.claim import ClaimError
 from dtkdns.hosts.face import FormerHostsFile, HostsFace
 from dtkdns.provider import Provider
-from dtkdns.settings import Listener, PostedFile
+from dtkdns.settings import Given, Listener, PostedFile
 from dtkdns.state import StateDirectory, StateError
 from dtkdns.store import StoreTooNewError
 from dtkdns.web.server import WebhookSite
@@ -52,8 +52,8 @@ class WebhookService(Service):
         site: WebhookSite,
         provider: Provider,
         posted: PostedFile,
-        option_domains: tuple[str, ...],
-        option_addresses: tuple[str, ...],
+        given: Given,
+        host: str,
         state: StateDirectory | None,
         hosts: HostsFace | None,
         former_hosts: FormerHostsFile | None,
@@ -66,8 +66,8 @@ class WebhookService(Service):
         self._site = site
         self._provider = provider
         self._posted = posted
-        self._option_domains = option_domains
-        self._option_addresses = option_addresses
+        self._given = given
+        self._host = host
         self._state = state
         self._hosts = hosts
         self._former_hosts = former_hosts
@@ -108,7 +108,7 @@ class WebhookService(Service):
         sys.setswitchinterval(SWITCH_SECONDS)
         for worker in self._workers:
             worker.start()
-        settings, faults = self._posted.load(self._option_domains, self._option_addresses)
+        settings, faults = self._posted.load(self._given)
         for fault in faults:
             self._log.error("{fault}", fault=fault)
         with uncollected(staying=True):
@@ -117,7 +117,7 @@ class WebhookService(Service):
             self._dns.listen()
         self._listen()
         self._tell_url()
-        self._announce(settings.domains(DEFAULT))
+        self._announce(settings.domains(self._given.cluster))
 
     def startService(self) -> None:  # noqa: N802
         """Watch the hosts file for changes by others."""
@@ -189,11 +189,12 @@ class WebhookService(Service):
             return
         bound = peer_address(host)
         every = bound is None or bound.is_unspecified
-        address = _address_of_this_machine() if every else str(bound)
+        address = self._host or (_address_of_this_machine() if every else str(bound))
         self._log.info(
             "dtkdns listens on port {port} of {where}. In DTK's config.yaml:\n"
-            "  dns:\n    domain: {domain}\n    host-ip: {address}\n    webhook-port: {port}",
+            "  dns:\n    domain: {domain}\n    host-ip: {address}\n    webhook-port: {port}{base}",
             port=number,
+            base="" if self._given.cluster == DEFAULT else f"/clusters/{self._given.cluster}",
             where="every address" if every else address,
             domain=next(iter(domains), "dtk.io"),
             address=address,

@@ -54,17 +54,39 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 @frozen
+class Given:
+    """What the command line sets, or DTK's configuration where that says nothing: for one cluster."""
+
+    domains: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    cluster: str = DEFAULT
+    source: str = "--domains"
+    """Where the domains stand, for a message."""
+
+    def domains_of(self, cluster: str) -> tuple[str, ...]:
+        """Those that it sets for a cluster."""
+        return self.domains if cluster == self.cluster else ()
+
+    def addresses_of(self, cluster: str) -> tuple[str, ...]:
+        """Those that it sets for a cluster."""
+        return self.addresses if cluster == self.cluster else ()
+
+    @property
+    def remembered(self) -> tuple[str, ...]:
+        """By what it is known at the next start whether the addresses are others, or for another cluster."""
+        return self.addresses if self.cluster == DEFAULT else (f"/clusters/{self.cluster}", *self.addresses)
+
+
+@frozen
 class Settings:
     """The settings in force, as a value."""
 
-    option_domains: tuple[str, ...] = ()
-    option_addresses: tuple[str, ...] = ()
+    given: Given = Given()
     posted: Mapping[str, Posted] = field(factory=dict)
 
     def domains(self, cluster: str) -> tuple[str, ...]:
-        """The managed domains of a cluster: those of --domains, then those posted."""
-        own = self.option_domains if cluster == DEFAULT else ()
-        return tuple(dict.fromkeys((*own, *self._of(cluster).domains)))
+        """The managed domains of a cluster: those given, then those posted."""
+        return tuple(dict.fromkeys((*self.given.domains_of(cluster), *self._of(cluster).domains)))
 
     def addresses(self, cluster: str) -> tuple[str, ...]:
         """The addresses of a cluster; empty when none is known."""
@@ -72,7 +94,7 @@ class Settings:
 
     def clusters(self) -> set[str]:
         """The clusters that have a setting."""
-        return {DEFAULT, *self.posted}
+        return {DEFAULT, self.given.cluster, *self.posted}
 
     def with_domains(self, cluster: str, domains: Iterable[str]) -> Settings:
         """With further domains; one that an option sets is kept as posted too, and outlives the option."""
@@ -85,8 +107,8 @@ class Settings:
 
         Raises `SetByOptionError` when an option sets it, and `KeyError` when it is not there.
         """
-        if cluster == DEFAULT and domain in self.option_domains:
-            raise SetByOptionError(f"{domain} is set by --domains: start dtkdns without it there.")
+        if domain in self.given.domains_of(cluster):
+            raise SetByOptionError(f"{domain} is set by {self.given.source}: start dtkdns without it there.")
         old = self._of(cluster)
         if domain not in old.domains:
             raise KeyError(domain)
@@ -99,8 +121,7 @@ class Settings:
 
     def without_cluster(self, cluster: str) -> Settings:
         """Without anything posted for the cluster; an address that an option sets stays."""
-        kept = self.option_addresses if cluster == DEFAULT else ()
-        return self._with(cluster, Posted(addresses=kept))
+        return self._with(cluster, Posted(addresses=self.given.addresses_of(cluster)))
 
     def _of(self, cluster: str) -> Posted:
         return self.posted.get(cluster, Posted())
@@ -196,19 +217,17 @@ class PostedFile:
     read_only: bool = False
     """Whether nothing is ever written, as in a dry run."""
 
-    def load(
-        self, option_domains: tuple[str, ...], option_addresses: tuple[str, ...]
-    ) -> tuple[Settings, list[str]]:
+    def load(self, given: Given) -> tuple[Settings, list[str]]:
         """The settings in force at a start, and what was wrong with the file, in sentences.
 
         --cluster-ip takes effect when it is not what it was at the last start; otherwise what was posted since
         stays in force. A damaged file is put aside and the version before it is used.
         """
         document, faults = self._read_document()
-        settings = Settings(option_domains, option_addresses, document.clusters)
-        if option_addresses != document.cluster_ip_option:
-            if option_addresses:
-                settings = settings.with_addresses(DEFAULT, option_addresses)
+        settings = Settings(given, document.clusters)
+        if given.remembered != document.cluster_ip_option:
+            if given.addresses:
+                settings = settings.with_addresses(given.cluster, given.addresses)
             try:
                 self.save(settings)
             except PostedFileError as error:
@@ -219,7 +238,7 @@ class PostedFile:
         """Replace the file, durably; the version before it is kept beside it. Raises `PostedFileError`."""
         if self.read_only:
             return
-        document = _Document(clusters=dict(settings.posted), cluster_ip_option=settings.option_addresses)
+        document = _Document(clusters=dict(settings.posted), cluster_ip_option=settings.given.remembered)
         data = msgspec.json.format(msgspec.json.encode(document.checked()))
         temporary = self.path + ".new"
         try:

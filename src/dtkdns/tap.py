@@ -17,6 +17,7 @@ from twisted.python import usage
 from dtkdns.access import Access
 from dtkdns.credentials import Credentials, CredentialsError, read_credentials
 from dtkdns.dns.server import DNSServer, ListenError, check_listener, each_address
+from dtkdns.dtkconfig import DTKConfig, read_config
 from dtkdns.hosts.claim import ClaimError, HostsClaim
 from dtkdns.hosts.dryrun import DryRunHostsFile
 from dtkdns.hosts.face import FormerHostsFile, HostsFace
@@ -31,6 +32,7 @@ from dtkdns.provider import MOST_DOMAINS, Face, Provider
 from dtkdns.rdata import Network
 from dtkdns.service import WebhookService
 from dtkdns.settings import (
+    Given,
     Listener,
     PostedFile,
     SettingError,
@@ -49,6 +51,7 @@ T = TypeVar("T")
 
 _log = Logger(namespace="dtkdns")
 
+PORT_DEFAULT = "5000"
 DNS_DEFAULT = "127.0.0.1:5053"
 HOSTS_DEFAULT = "/etc/hosts"
 NO_HOSTS_FILE = "none"
@@ -67,7 +70,9 @@ class Options(usage.Options):
         ["debug", None, "Log every request and how long it took."],
     ]
     optParameters = [  # noqa: N815, RUF012
-        ["port", "p", "5000", "Port to listen on, on every address; or a Twisted endpoint."],
+        ["port", "p", None, "Port to listen on, on every address; or a Twisted endpoint"
+         f" [default: {PORT_DEFAULT}]."],
+        ["config", None, None, "DTK's config.yaml: its section dns gives domain, port and cluster; options win."],
         ["domains", "d", None, "Managed domains of the default cluster, with commas between."],
         ["cluster-ip", "c", None, "Address of the default cluster: IPv4, IPv6, or one of each with a comma."],
         ["routable", None, None, "Networks (CIDR, with commas) that this machine reaches: load-balancer"
@@ -104,8 +109,9 @@ class _Checked:
     access: Access
     host_names: frozenset[str]
     credentials: Credentials | None
-    domains: tuple[str, ...]
-    addresses: tuple[str, ...]
+    given: Given
+    host: str
+    """What to announce; empty where that is to be found out."""
     routable: tuple[Network, ...]
     hosts_file: str | None
     listeners: tuple[Listener, ...]
@@ -144,8 +150,8 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
         site=make_site(gate, provider, overview, reactor, debug=checked.debug),
         provider=provider,
         posted=posted,
-        option_domains=checked.domains,
-        option_addresses=checked.addresses,
+        given=checked.given,
+        host=checked.host,
         state=None if checked.dry_run else checked.state,
         hosts=hosts,
         former_hosts=_former_hosts(checked.state) if hosts is None else None,
@@ -176,17 +182,13 @@ def _check(options: Options) -> _Checked:
     user_id = os.geteuid()
     state = StateDirectory(os.path.abspath(options["state"] or default_path(os.environ, user_id)))
     try:
-        domains = _parsed(options, "domains", lambda text: parse_domains([text]))
-        addresses = _parsed(options, "cluster-ip", parse_cluster_addresses)
+        config = read_config(options["config"]) if options["config"] is not None else DTKConfig()
+        given = _given(options, config)
         routable = _parsed(options, "routable", parse_networks)
-        if len(domains) > MOST_DOMAINS:
-            raise SettingError(
-                f"--domains: a cluster has {MOST_DOMAINS} domains at most, and these are {len(domains)}."
-            )
         access = _access(options)
-        host_names = _host_names(options, domains)
-        credentials = read_credentials(options["credentials"]) if options["credentials"] else None
-        endpoint = _endpoint(options["port"])
+        host_names = _host_names(options, given.domains)
+        credentials = _credentials(options, config)
+        endpoint = _endpoint(options["port"] or config.port or PORT_DEFAULT)
         hosts_file = None if options["hosts-file"] == NO_HOSTS_FILE else os.path.abspath(options["hosts-file"])
         listeners = _listeners(options)
         if hosts_file is None and not listeners:
@@ -200,8 +202,8 @@ def _check(options: Options) -> _Checked:
         access=access,
         host_names=host_names,
         credentials=credentials,
-        domains=domains,
-        addresses=addresses,
+        given=given,
+        host=config.host,
         routable=routable,
         hosts_file=hosts_file,
         listeners=listeners,
@@ -244,6 +246,26 @@ def _parsed(
         return parse(text)
     except SettingError as error:
         raise SettingError(f"--{name}: {error}") from error
+
+
+def _given(options: Options, config: DTKConfig) -> Given:
+    """What the options set, and the file where they say nothing. Raises `SettingError`."""
+    domains = _parsed(options, "domains", lambda text: parse_domains([text]))
+    source = "--domains" if domains else "--config"
+    domains = domains or config.domains
+    if len(domains) > MOST_DOMAINS:
+        raise SettingError(
+            f"{source}: a cluster has {MOST_DOMAINS} domains at most, and these are {len(domains)}."
+        )
+    addresses = _parsed(options, "cluster-ip", parse_cluster_addresses)
+    return Given(domains, addresses, config.cluster, source if domains else "--domains")
+
+
+def _credentials(options: Options, config: DTKConfig) -> Credentials | None:
+    """Those of the file for them; else those in front of DTK's host-ip. Raises `CredentialsError`."""
+    if options["credentials"]:
+        return read_credentials(options["credentials"])
+    return Credentials(dict([config.credentials])) if config.credentials is not None else None
 
 
 def _access(options: Options) -> Access:

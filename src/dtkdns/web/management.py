@@ -11,7 +11,6 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from dtkdns.cluster import DEFAULT
 from dtkdns.garbage import uncollected
 from dtkdns.names import to_ascii
 from dtkdns.provider import Provider
@@ -112,9 +111,10 @@ def add_management(app: Klein, gate: Gate, provider: Provider, clock: IReactorTi
     @changing("/", "DELETE", at_root=False)
     def forget_cluster(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
         settings = provider.settings()
-        kept = [f"{domain} (--domains)" for domain in settings.option_domains]
-        kept += [f"{address} (--cluster-ip)" for address in settings.option_addresses]
-        warning = f"Options stay in force: {', '.join(kept)}." if kept and cluster == DEFAULT else ""
+        given = settings.given
+        kept = [f"{domain} ({given.source})" for domain in given.domains_of(cluster)]
+        kept += [f"{address} (--cluster-ip)" for address in given.addresses_of(cluster)]
+        warning = f"Options stay in force: {', '.join(kept)}." if kept else ""
         return answered(request, cluster, provider.forget_cluster(cluster), warning)
 
 
