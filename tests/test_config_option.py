@@ -44,6 +44,7 @@ async def test_domain_and_address_are_for_the_cluster_in_the_port_and_its_base_i
         forgotten = await service.call("DELETE", "/clusters/lab")
         assert forgotten.json()["warning"] == "Options stay in force: a.io (--domains), 10.0.0.9 (--cluster-ip)."
         announced = next(line for line in log_lines if "In DTK's config.yaml" in line)
+        assert announced.startswith(f"dtkdns listens on port {service.port} of 127.0.0.1."), "and not of host-ip"
         section = f"domain: a.io\n    host-ip: 192.168.0.12\n    webhook-port: {service.port}/clusters/lab"
         assert section in announced
 
@@ -61,7 +62,9 @@ async def test_a_domain_of_the_file_is_named_as_such_where_it_cannot_be_taken_aw
 
 
 @ensureDeferred
-async def test_the_credentials_in_the_file_are_needed_unless_others_are_given(tmp_path: Path) -> None:
+async def test_the_credentials_in_the_file_are_needed_unless_others_are_given(
+    tmp_path: Path, log_lines: list[str]
+) -> None:
     path = config(tmp_path, "host-ip: dtk:s3cret@192.168.0.12")
     async with running(tmp_path, "--config", path) as service:
         assert (await service.call("GET", "/domains")).status == 401
@@ -72,6 +75,24 @@ async def test_the_credentials_in_the_file_are_needed_unless_others_are_given(tm
     async with running(tmp_path, "--config", path, "--credentials", str(other)) as service:
         assert (await service.call("GET", "/domains", headers=basic("dtk", "s3cret"))).status == 401
         assert (await service.call("GET", "/domains", headers=basic("me", "other"))).status == 200
+    assert not [line for line in log_lines if "s3cret" in line]
+
+
+@ensureDeferred
+async def test_the_address_of_the_option_moves_with_the_port_of_the_file_and_posted_ones_stay_in_force(
+    tmp_path: Path,
+) -> None:
+    async def addresses(*options: str) -> tuple[str, str]:
+        async with running(tmp_path, "--cluster-ip", "10.0.0.1", *options) as service:
+            default, lab = [await service.call("GET", f"{base}/clusterip") for base in ("", "/clusters/lab")]
+            return default.json(), lab.json()
+
+    lab = "--config", config(tmp_path, "webhook-port: 5000/clusters/lab")
+    assert await addresses(*lab) == ("", "10.0.0.1")
+    async with running(tmp_path, "--cluster-ip", "10.0.0.1", *lab) as service:
+        await service.call("POST", "/clusters/lab/clusterip", b"10.0.0.9")
+    assert await addresses(*lab) == ("", "10.0.0.9")
+    assert await addresses() == ("10.0.0.1", "10.0.0.9")
 
 
 def test_the_port_is_that_of_the_option_then_of_the_file_then_the_default(
@@ -88,7 +109,8 @@ def test_the_port_is_that_of_the_option_then_of_the_file_then_the_default(
     made(tmp_path, "--config", path, "--port", "5002")
     made(tmp_path, "--config", path)
     made(tmp_path)
-    assert ports == ["5002", "5001", "5000"]
+    made(tmp_path, "--config", path, "--port", "")
+    assert ports == ["5002", "5001", "5000", ""]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +122,11 @@ def test_the_port_is_that_of_the_option_then_of_the_file_then_the_default(
         ),
         (
             "domain: " + ",".join(f"n{n}.io" for n in range(101)),
-            r"dtkdns: --config: a cluster has 100 domains at most.*",
+            r"dtkdns: --config: \S+, line 3: dns\.domain: a cluster has 100 domains at most, and these are 101\.",
+        ),
+        (
+            "enabled: false",
+            r"dtkdns: --config: \S+, line 3: dns\.enabled: it is false: .*, or .* without --config\.",
         ),
     ],
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dtkdns.dtkconfig import DTKConfig, read_config
+from dtkdns.dtkconfig import MOST_BYTES, DTKConfig, read_config
 from dtkdns.settings import SettingError
 
 REAL = """\
@@ -26,6 +27,10 @@ vms:
   - name: vm1
     cpu: 3
 """
+
+NO_PAIR = "line 8: dns.host-ip: what stands before the @ is not user:secret."
+NO_HOST = "line 8: dns.host-ip: it does not end in an address or a host name: give one like 192.168.0.12, "
+NO_CHARACTER = "line 8: dns.host-ip: user or secret has a character that no URL can have there: write an @ as %40"
 
 
 @pytest.fixture
@@ -60,11 +65,18 @@ def test_dtks_own_file_gives_domain_and_port(path: Path) -> None:
         ("dns: {webhook-port: 5000/}", DTKConfig(port="5000")),
         ("dns: {host-ip: 192.168.0.12}", DTKConfig(host="192.168.0.12")),
         (
-            "dns: {host-ip: 'dtk:s3:cr@et@192.168.0.12'}",
-            DTKConfig(host="192.168.0.12", credentials=("dtk", "s3:cr@et")),
+            "dns: {host-ip: 'dtk:s3:cr%40e%C3%A9t@192.168.0.12'}",
+            DTKConfig(host="192.168.0.12", credentials=("dtk", "s3:cr@e\u00e9t")),
         ),
-        ("dns: {unknown: [1, 2], domain: &a dtk.io}\nelse: *a", DTKConfig(("dtk.io",))),
-        ("dns: {domain: a.io, domain: b.io}", DTKConfig(("b.io",))),
+        ("dns: {host-ip: 'dtk:s3cret@[fd00::12]'}", DTKConfig(host="[fd00::12]", credentials=("dtk", "s3cret"))),
+        ("dns: {host-ip: desk.lan}", DTKConfig(host="desk.lan")),
+        ("dns: {domain: '', host-ip: '', webhook-port: ' '}", DTKConfig()),
+        ("dns: {domain: ~, host-ip: null, enabled: }", DTKConfig()),
+        ("dns: {webhook-port: '05000'}", DTKConfig(port="5000")),
+        ("dns: {webhook-port: !!int 5000}", DTKConfig(port="5000")),
+        ("dns: {unknown: [1, 2], unknown: 3, [a]: b, domain: &a dtk.io}\nelse: *a", DTKConfig(("dtk.io",))),
+        ("a: &a {domain: dtk.io}\na: 1\ndns: *a", DTKConfig(("dtk.io",))),
+        ("dns: {domain: &a dtk.io, else: *a}\nother: !!python/name:os.getcwd x", DTKConfig(("dtk.io",))),
         ("\ufeffdns: {domain: dtk.io}", DTKConfig(("dtk.io",))),
     ],
 )
@@ -78,7 +90,18 @@ def test_a_section_gives_what_it_says_and_nothing_where_it_says_nothing(
     ("section", "said"),
     [
         ("domain: a..io", "line 8: dns.domain: 'a..io' is not a domain"),
-        ("domain: [a.io]", "line 8: dns.domain: it is not a single value."),
+        (
+            "domain: [a.io, b.io]",
+            "line 8: dns.domain: it is not a single value: give one like dtk.io or a.io,b.io.",
+        ),
+        ("domain: !!python/name:os.getcwd a.io", "line 8: dns.domain: it is not a single value: "),
+        ("domain: !own a.io", "line 8: dns.domain: it is not a single value: "),
+        ("domain: dtk:secret@192.168.0.12", "line 8: dns.domain: user and secret stand in host-ip; give one like"),
+        (
+            "domain: " + ",".join(f"n{number}.io" for number in range(101)),
+            "line 8: dns.domain: a cluster has 100 domains at most, and these are 101.",
+        ),
+        ("domain:\n    a..io", "line 8: dns.domain: 'a..io' is not a domain"),
         ("enabled: no-way", "line 8: dns.enabled: 'no-way' is neither true nor false."),
         (
             "enabled: false",
@@ -88,10 +111,51 @@ def test_a_section_gives_what_it_says_and_nothing_where_it_says_nothing(
         ("webhook-port: 65536", "does not begin with a port: give one like 5000, or 5000/clusters/lab."),
         ("webhook-port: '\u0665\u0660'", "does not begin with a port"),
         ("webhook-port: 5000/clusters/LAB", "has a path that is no base of dtkdns"),
+        ("webhook-port: 5_000", "line 8: dns.webhook-port: '5_000' does not begin with a port"),
+        ("webhook-port: -1", "line 8: dns.webhook-port: '-1' does not begin with a port"),
+        ("webhook-port: 5000.0", "line 8: dns.webhook-port: '5000.0' does not begin with a port"),
+        ("webhook-port: {a: b}", "line 8: dns.webhook-port: it is not a single value: give one like 5000."),
+        (
+            "webhook-port: secret@5000",
+            "line 8: dns.webhook-port: user and secret stand in host-ip; give one like 5000",
+        ),
+        ("webhook-port: " + "x" * 200, "'" + "x" * 77 + "...' does not begin with a port"),
         ("webhook-port: 5000/lab", "has a path that is no base of dtkdns: give one like 5000/clusters/lab."),
-        ("host-ip: 'secret@192.168.0.12'", "line 8: dns.host-ip: it is not user:secret@ADDRESS."),
-        ("host-ip: 'dtk:secret@'", "line 8: dns.host-ip: it is not user:secret@ADDRESS."),
-        ("host-ip: ':secret@192.168.0.12'", "line 8: dns.host-ip: it is not user:secret@ADDRESS."),
+        ("host-ip: 'secret@192.168.0.12'", NO_PAIR),
+        ("host-ip: 'secret:@192.168.0.12'", NO_PAIR),
+        ("host-ip: ':secret@192.168.0.12'", NO_PAIR),
+        ("host-ip: '@192.168.0.12'", NO_PAIR),
+        ("host-ip: 'dtk%3Asecret@192.168.0.12'", NO_PAIR),
+        ("host-ip: 'dtk:secret@'", NO_HOST),
+        ("host-ip: 'dtk:secret'", NO_HOST),
+        ("host-ip: 'dtk:secret@192.168.0.12:5000'", NO_HOST),
+        ("host-ip: 'dtk:secret@fd00::12'", NO_HOST),
+        ("host-ip: 'dtk:secret@[192.168.0.12]'", NO_HOST),
+        ("host-ip: 'dtk:secret@[fe80::1%eth0]'", NO_HOST),
+        ("host-ip: 'http://dtk:secret@192.168.0.12/'", NO_HOST),
+        ('host-ip: "192.168.0.12\\nsecret"', NO_HOST),
+        (
+            "host-ip: [fd00::12]",
+            "line 8: dns.host-ip: it is not a single value: give one like 192.168.0.12 or '[fd00::12]'.",
+        ),
+        ("host-ip: 'dtk:sec@ret@192.168.0.12'", NO_CHARACTER),
+        ("host-ip: 'dtk:sec/ret@192.168.0.12'", NO_CHARACTER),
+        ("host-ip: 'dtk:sec%ret@192.168.0.12'", NO_CHARACTER),
+        ("host-ip: 'dtk:sécret@192.168.0.12'", NO_CHARACTER),
+        ("host-ip: 'dtk:secret%FF@192.168.0.12'", "line 8: dns.host-ip: user or secret is not UTF-8."),
+        (
+            "host-ip: 'dtk:pbkdf2:sha256:1$secret$ab@192.168.0.12'",
+            "line 8: dns.host-ip: a hash is of no use in a URL: write the secret itself.",
+        ),
+        (
+            "host-ip: 'dtk:secret@10.0.0.1'\n  host-ip: 10.0.0.2",
+            "line 9: dns.host-ip: it was there before: leave one.",
+        ),
+        ("enabled: true\n  enabled: true", "line 9: dns.enabled: it was there before: leave one."),
+        (
+            "<<: {host-ip: 'dtk:secret@10.0.0.1'}",
+            "line 8: dns.<<: what it stands for is not read: write the values",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_by_file_line_and_key_and_no_secret_is_told(
@@ -100,9 +164,12 @@ def test_a_wrong_value_is_named_by_file_line_and_key_and_no_secret_is_told(
     text = REAL[: REAL.index("  domain:")] + f"  {section}\n"
     found = fault(path, text)
     assert said in found
-    assert found.startswith("--config: FILE, line 8: dns.")
+    assert re.match(r"--config: FILE, line [89]: dns\.", found)
     assert found.endswith(".")
-    assert "secret" not in found.replace("user:secret", "")
+    assert "secret" not in found.replace("user:secret", "").replace("user and secret", "").replace(
+        "user or secret", ""
+    ).replace("write the secret itself", "")
+    assert "ret@" not in found.replace("secret@192.168.0.12", "")
 
 
 @pytest.mark.parametrize(
@@ -112,14 +179,44 @@ def test_a_wrong_value_is_named_by_file_line_and_key_and_no_secret_is_told(
         ("- dns\n", "--config: FILE has no section dns: is it DTK's config.yaml?"),
         ("[dns]: {}", "--config: FILE has no section dns: is it DTK's config.yaml?"),
         ("virt: kvm\ndns: 5\n", "--config: FILE, line 2: dns is no section of keys and values."),
-        ("dns:\n  a: [\n", "--config: FILE is not YAML: "),
-        (b"dns: \xff", "--config: FILE is not YAML: "),
-        ("dns: " + "[" * 5000, "--config: FILE is not YAML: "),
-        ("dns: {domain: !!python/object/apply:os.getcwd []}", "dns.domain: it is not a single value."),
+        ("\n# nothing\n", "--config: FILE has no section dns: is it DTK's config.yaml?"),
+        ("dns: {domain: a.io}\nvirt: kvm\ndns:\n", "--config: FILE, line 3: dns was there before: leave one."),
+        ("dns: &a [*a]", "--config: FILE, line 1: dns is no section of keys and values."),
+        ("dns:\n  a: [\n", "--config: FILE, line 3, is not YAML: "),
+        (
+            "dns:\n\tdomain: dtk.io\n",
+            "--config: FILE, line 2, is not YAML: found character '\\t' that cannot start any token.",
+        ),
+        ("dns:\n  host-ip: *secret\n", "--config: FILE, line 2, is not YAML: found undefined alias."),
+        (
+            "dns:\n  host-ip: !secret!@10.0.0.1\n",
+            "--config: FILE, line 2, is not YAML: found undefined tag handle.",
+        ),
+        ("dns:\n---\ndns:\n", "--config: FILE, line 2, is not YAML: found another document."),
+        (b"dns: \xff", "--config: FILE is not YAML: it has characters that no text has."),
+        ("dns: \0", "--config: FILE is not YAML: it has characters that no text has."),
+        (r'dns: {domain: "\UFFFFFFFF"}', "--config: FILE is not YAML: it has characters that no text has."),
+        ("%YAML 1." + "9" * 5000 + "\n---\ndns:", "--config: FILE is not YAML: "),
+        ("dns: " + "[" * 5000, "--config: FILE is nested too deeply: is it DTK's config.yaml?"),
+        ("dns: {domain: !!python/object/apply:os.getcwd []}", "dns.domain: it is not a single value: "),
+        ("#" * 10_000_000, f"--config: FILE is larger than {MOST_BYTES} bytes: is it DTK's config.yaml?"),
     ],
 )
 def test_what_has_no_such_section_is_one_sentence(text: str | bytes, said: str, path: Path) -> None:
-    assert said in fault(path, text)
+    found = fault(path, text)
+    assert said in found
+    assert "secret" not in found
+
+
+def test_a_value_that_stands_elsewhere_is_named_by_the_line_of_its_key(path: Path) -> None:
+    assert fault(path, "name: &a 'no domain'\nvirt: kvm\ndns:\n  domain: *a\n").startswith(
+        "--config: FILE, line 4: dns.domain: 'no domain' is not a domain"
+    )
+
+
+def test_what_refers_to_itself_many_times_over_is_read_at_once(path: Path) -> None:
+    lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60))]
+    assert read(path, "\n".join([*lines, "dns: {domain: dtk.io, else: *a59}"])) == DTKConfig(("dtk.io",))
 
 
 def test_a_file_that_cannot_be_read_is_one_sentence(path: Path) -> None:
@@ -138,7 +235,7 @@ def test_the_secret_stands_in_no_representation(path: Path) -> None:
         st.builds(
             lambda key, value: f"dns:\n  {key}: {value}\n".encode(),
             st.sampled_from(["domain", "host-ip", "webhook-port", "enabled"]),
-            st.text(alphabet="a.:@/5,-{}[]'\"&*!| \t", max_size=12),
+            st.text(alphabet="a.:@/%5,-{}[]'\"&*!|<\\Ux \t", max_size=12),
         ),
     )
 )

@@ -257,7 +257,7 @@ def test_help_lists_the_options(tmp_path: Path) -> None:
         "--dry-run",
         "--allow",
     )
-    for option in (*options, "--allow-management", "--allow-host", "--credentials"):
+    for option in (*options, "--allow-management", "--allow-host", "--credentials", "--config"):
         assert option in done.stdout
 
 

@@ -21,7 +21,7 @@ from dtkdns.endpoint import Changes, Endpoint, Key
 from dtkdns.fights import Fights
 from dtkdns.projection import Projection
 from dtkdns.rdata import Network
-from dtkdns.settings import PostedFile, PostedFileError, Settings
+from dtkdns.settings import MOST_DOMAINS, PostedFile, PostedFileError, Settings
 from dtkdns.slices import in_slices
 from dtkdns.state import StateError
 from dtkdns.status import StoreStatus
@@ -36,8 +36,6 @@ LOAD_PAUSE = 5.0
 MOST_ENDPOINTS = 200_000
 """In all clusters together."""
 MOST_CLUSTERS = 64
-MOST_DOMAINS = 100
-"""Of a cluster."""
 MOST_REMEMBERED = 64
 """Clusters of which it is remembered that external-dns has read their domains."""
 MOST_WAITING = 64

@@ -189,15 +189,15 @@ class WebhookService(Service):
             return
         bound = peer_address(host)
         every = bound is None or bound.is_unspecified
-        address = self._host or (_address_of_this_machine() if every else str(bound))
+        own = _address_of_this_machine() if every else str(bound)
         self._log.info(
             "dtkdns listens on port {port} of {where}. In DTK's config.yaml:\n"
             "  dns:\n    domain: {domain}\n    host-ip: {address}\n    webhook-port: {port}{base}",
             port=number,
             base="" if self._given.cluster == DEFAULT else f"/clusters/{self._given.cluster}",
-            where="every address" if every else address,
+            where="every address" if every else own,
             domain=next(iter(domains), "dtk.io"),
-            address=address,
+            address=self._host or own,
         )
 
 

@@ -19,6 +19,9 @@ from dtkdns import names
 from dtkdns.cluster import DEFAULT
 from dtkdns.rdata import Network, RdataError, parse_address
 
+MOST_DOMAINS = 100
+"""Of a cluster."""
+
 
 class SettingError(ValueError):
     """A value given by option or by POST is not usable; the message is a sentence for the user."""

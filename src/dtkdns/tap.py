@@ -28,10 +28,11 @@ from dtkdns.hosts.writer import HostsBlock, HostsWriter
 from dtkdns.names import inside
 from dtkdns.overview import Overview
 from dtkdns.passes import Passes
-from dtkdns.provider import MOST_DOMAINS, Face, Provider
+from dtkdns.provider import Face, Provider
 from dtkdns.rdata import Network
 from dtkdns.service import WebhookService
 from dtkdns.settings import (
+    MOST_DOMAINS,
     Given,
     Listener,
     PostedFile,
@@ -188,7 +189,7 @@ def _check(options: Options) -> _Checked:
         access = _access(options)
         host_names = _host_names(options, given.domains)
         credentials = _credentials(options, config)
-        endpoint = _endpoint(options["port"] or config.port or PORT_DEFAULT)
+        endpoint = _endpoint((config.port or PORT_DEFAULT) if options["port"] is None else options["port"])
         hosts_file = None if options["hosts-file"] == NO_HOSTS_FILE else os.path.abspath(options["hosts-file"])
         listeners = _listeners(options)
         if hosts_file is None and not listeners:
@@ -251,14 +252,13 @@ def _parsed(
 def _given(options: Options, config: DTKConfig) -> Given:
     """What the options set, and the file where they say nothing. Raises `SettingError`."""
     domains = _parsed(options, "domains", lambda text: parse_domains([text]))
-    source = "--domains" if domains else "--config"
-    domains = domains or config.domains
     if len(domains) > MOST_DOMAINS:
         raise SettingError(
-            f"{source}: a cluster has {MOST_DOMAINS} domains at most, and these are {len(domains)}."
+            f"--domains: a cluster has {MOST_DOMAINS} domains at most, and these are {len(domains)}."
         )
     addresses = _parsed(options, "cluster-ip", parse_cluster_addresses)
-    return Given(domains, addresses, config.cluster, source if domains else "--domains")
+    source = "--domains" if domains else "--config"
+    return Given(domains or config.domains, addresses, config.cluster, source)
 
 
 def _credentials(options: Options, config: DTKConfig) -> Credentials | None:

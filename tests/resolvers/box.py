@@ -126,7 +126,7 @@ def within(process: int, call: Callable[[], T]) -> T:
     return made[0]
 
 
-def until(what: Callable[[], T], *, seconds: float = 20, every: float = 0.1) -> T:
+def until(what: Callable[[], T], *, seconds: float = 60, every: float = 0.1) -> T:
     """Ask again and again until there is an answer; the last one when the time is over."""
     end = time.monotonic() + seconds
     while not (found := what()) and time.monotonic() < end:
