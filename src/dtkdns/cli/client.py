@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -12,11 +13,33 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
+from dtkdns.local import local_url
+from dtkdns.smoke.command import check_url, read_credentials
 from dtkdns.smoke.report import FaultError
 from dtkdns.smoke.webhook import CALL_SECONDS, Webhook, decoded, require
 from dtkdns.status import ServiceStatus
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def for_a_service(command: F) -> F:
+    """The options by which a service is found."""
+    command = click.option(
+        "--credentials",
+        type=click.Path(path_type=Path),
+        callback=read_credentials,
+        metavar="FILE",
+        help="A file with a line user:secret.",
+    )(command)
+    return click.option(
+        "--url",
+        envvar="DTKDNS_URL",
+        default=local_url,
+        callback=check_url,
+        metavar="URL",
+        help="Where dtkdns is called  [default: as the one on this machine says]",
+    )(command)
 
 
 @frozen

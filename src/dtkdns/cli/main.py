@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import msgspec
@@ -14,37 +12,16 @@ from twisted.internet.task import deferLater
 
 from dtkdns.cli import resolver, why
 from dtkdns.cli import status as status_screen
-from dtkdns.cli.client import fetch_status, find_service, run
+from dtkdns.cli.client import fetch_status, find_service, for_a_service, run
 from dtkdns.cli.names import find_cluster, find_name, forget, say, wait
 from dtkdns.cluster import DEFAULT
 from dtkdns.local import local_url
-from dtkdns.smoke.command import check_cluster, check_url, read_credentials, smoke
+from dtkdns.smoke.command import check_cluster, smoke
 from dtkdns.smoke.report import FaultError
 from dtkdns.smoke.webhook import Webhook
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 AGAIN_SECONDS = 1.0
 """How often `status --watch` looks."""
-
-
-def _for_a_service(command: F) -> F:
-    """The options by which a service is found."""
-    command = click.option(
-        "--credentials",
-        type=click.Path(path_type=Path),
-        callback=read_credentials,
-        metavar="FILE",
-        help="A file with a line user:secret.",
-    )(command)
-    return click.option(
-        "--url",
-        envvar="DTKDNS_URL",
-        default=local_url,
-        callback=check_url,
-        metavar="URL",
-        help="Where dtkdns is called  [default: as the one on this machine says]",
-    )(command)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -61,7 +38,7 @@ main.add_command(smoke)
 
 
 @main.command()
-@_for_a_service
+@for_a_service
 @click.option("--watch", is_flag=True, help="Look again every second, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="The whole state as one JSON object, for programs.")
 def status(url: str, credentials: tuple[str, str] | None, watch: bool, as_json: bool) -> None:
@@ -89,7 +66,7 @@ def status(url: str, credentials: tuple[str, str] | None, watch: bool, as_json: 
 
 
 @main.command("why")
-@_for_a_service
+@for_a_service
 @click.argument("name")
 def explain(url: str, credentials: tuple[str, str] | None, name: str) -> None:
     """The whole way of NAME, who answers what for it, and what to do if that is wrong.
@@ -108,7 +85,7 @@ def explain(url: str, credentials: tuple[str, str] | None, name: str) -> None:
 
 
 @main.command("resolver")
-@_for_a_service
+@for_a_service
 @click.option(
     "--for",
     "name",
@@ -166,7 +143,7 @@ def wait_for(name: str, gone: bool, seconds: float) -> None:
 
 
 @main.command("forget")
-@_for_a_service
+@for_a_service
 @click.argument("name", required=False)
 @click.option(
     "--cluster",
