@@ -32,9 +32,9 @@ class Write:
     def shown(self) -> str:
         old = _read(self.path)
         if old is None:
-            return f"write {self.path}:\n\n{_indented(self.text)}"
-        lines = difflib.unified_diff(old.splitlines(), self.text.splitlines(), lineterm="", n=1)
-        return f"change {self.path}:\n\n{_indented('\n'.join(list(lines)[2:]))}"
+            return f"write {self.path}:\n\n{_indented(self.text.splitlines())}"
+        lines = list(difflib.unified_diff(old.splitlines(), self.text.splitlines(), lineterm="", n=1))
+        return f"change {self.path}:\n\n{_indented(lines[2:])}"
 
     def make(self) -> None:
         os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
@@ -55,7 +55,9 @@ class Link:
     target: str
 
     def needed(self) -> bool:
-        return not os.path.lexists(self.path) or (os.path.islink(self.path) and _leads(self.path) != self.target)
+        return not os.path.lexists(self.path) or (
+            os.path.islink(self.path) and os.readlink(self.path) != self.target
+        )
 
     def shown(self) -> str:
         return f"link {self.path} to {self.target}"
@@ -137,7 +139,7 @@ def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """A command with its output; exit status 127 where there is no such program."""
     environment = os.environ | {"LC_ALL": "C.UTF-8", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
     try:
-        return subprocess.run(
+        return subprocess.run(  # noqa: S603 (commands of ours)
             command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=environment
         )
     except OSError as error:
@@ -205,16 +207,12 @@ def plain_lines(value: str) -> str:
 
 
 def _read(path: str) -> str | None:
-    """The text of a file; None where there is none. One that is no text is taken for a different one."""
+    """The text of a file; None where there is none that can be read."""
     try:
         return Path(path).read_text("utf-8", "replace")
-    except FileNotFoundError:
+    except OSError:
         return None
 
 
-def _leads(path: str) -> str:
-    return os.readlink(path)
-
-
-def _indented(value: str) -> str:
-    return "".join(f"      {line}".rstrip() + "\n" for line in value.splitlines())
+def _indented(lines: Iterable[str]) -> str:
+    return "".join(f"      {line}".rstrip() + "\n" for line in lines)
