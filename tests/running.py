@@ -220,6 +220,7 @@ async def running(directory: Path, *options: str) -> AsyncIterator[Running]:
     try:
         yield Running(service, directory)
     finally:
+        service._site.clock = reactor
         if service.running:
             await service.stopService()
 

@@ -16,7 +16,7 @@ from certificates import certificate_for
 from dtkdns import access
 from dtkdns.web import channel, gate, limits, paths, server
 from dtkdns.web.answers import PIECE
-from dtkdns.web.channel import ARRIVAL_SECONDS, WebhookChannel
+from dtkdns.web.channel import ARRIVAL_SECONDS, PASS_SECONDS, WebhookChannel
 from dtkdns.web.limits import LARGE, WAIT_SECONDS
 from dtkdns.web.paths import LARGE_BODY, SMALL_BODY
 from dtkdns.web.request import WebhookRequest
@@ -659,3 +659,55 @@ async def test_over_tls_a_refused_client_gets_to_see_why(tmp_path: Path) -> None
             answer = await deferToThread(exchange, service.port, sent)
             assert answer.startswith(b"HTTP/1.1 %d " % code)
             assert answer.endswith(b".\n")
+
+
+ADJUST = HEAD % b"/adjustendpoints" + b"Content-Length: 2\r\n\r\n[]"
+GET_RECORDS = b"GET /records HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@ensureDeferred
+@pytest.mark.parametrize("before", [GET_RECORDS, ADJUST])
+async def test_at_a_stop_the_next_call_of_a_pass_is_answered_on_its_connection(
+    tmp_path: Path, before: bytes
+) -> None:
+    async with running(tmp_path) as service:
+        client = await service.connect()
+        client.send(before)
+        await client.has(b"[]")
+        stopped = service.service.stopService()
+        client.send(ADJUST)
+        await client.lost
+        assert client.received.count(b"HTTP/1.1 200 ") == 2
+        assert client.received.count(b"\r\nConnection: close\r\n") == 1
+        await stopped
+
+
+@ensureDeferred
+async def test_at_a_stop_a_pass_that_does_not_go_on_is_waited_for_in_vain_and_not_long(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        clock = service.stop_time()
+        client = await service.connect()
+        client.send(GET_RECORDS)
+        await client.has(b"[]")
+        stopped = service.service.stopService()
+        clock.advance(PASS_SECONDS / 2)
+        assert service.site._channels
+        clock.advance(PASS_SECONDS / 2)
+        await client.lost
+        await stopped
+
+
+@ensureDeferred
+@pytest.mark.parametrize("path", [b"/", b"/healthz"])
+async def test_at_a_stop_a_connection_on_which_no_post_follows_is_closed_at_once(
+    tmp_path: Path, path: bytes
+) -> None:
+    async with running(tmp_path) as service:
+        service.stop_time()
+        client = await service.connect()
+        client.send(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+        await client.has(b"HTTP/1.1 200 ")
+        await until(lambda: not only_channel(service).requests)
+        stopped = service.service.stopService()
+        await client.lost
+        await stopped

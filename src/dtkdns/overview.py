@@ -44,6 +44,8 @@ class Overview:
     _dns: DNSServer | None
     passes: Passes
     _clock: IReactorTime
+    _host: str = ""
+    """What to announce; empty where that was not given."""
     _started: float = field(init=False)
     _types: dict[str, tuple[Cluster, Counter[str]]] = field(factory=dict, init=False)
     _counted: tuple[Projection | None, Counter[str], Counter[str]] = field(
@@ -80,6 +82,14 @@ class Overview:
         if self._dns is not None:
             parts.append(self._dns.readiness())
         return Readiness(all(part.ok for part in parts), tuple(parts))
+
+    def summary(self) -> str:
+        """All of it in one line: what is wrong, or how many names there are."""
+        wrong = [f"{part.part}: {part.detail}" for part in self.readiness().parts if not part.ok]
+        if wrong:
+            return "; ".join(wrong)
+        names = self.names_by_cluster().total()
+        return f"All is as it should be: {names} name{'' if names == 1 else 's'}."
 
     def records_by_type(self) -> Iterator[tuple[str, str, int]]:
         """Cluster, record type, number of records."""
@@ -158,6 +168,7 @@ class Overview:
         return ServiceStatus(
             version=VERSION,
             started=utc(self._started),
+            host=self._host,
             ready=self.readiness(),
             store=self.store,
             hosts=self.hosts,
@@ -183,8 +194,14 @@ class Overview:
             ),
             conflicts=tuple(self.conflicts()),
             external_dns=tuple(
-                ExternalDNSStatus(cluster, peer, utc(last), None if changed is None else utc(changed))
-                for cluster, peer, last, changed in self.passes
+                ExternalDNSStatus(
+                    one.cluster,
+                    one.peer,
+                    utc(one.last),
+                    None if one.changed is None else utc(one.changed),
+                    one.interval,
+                )
+                for one in self.passes
             ),
         )
 

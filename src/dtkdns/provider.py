@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ParamSpec, Protocol
 
 from attrs import evolve, frozen
-from twisted.internet.defer import Deferred, DeferredList, DeferredLock
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -112,18 +112,19 @@ class Provider:
         self._left_out: dict[str, frozenset[Key]] = {}
         self._filter_read: set[str] = set()
 
-    def load(self, settings: Settings) -> None:
+    def load(self, settings: Settings) -> Deferred[None]:
         """Read the store and show what it holds; blocks, so it is called before anything listens.
 
-        A store that cannot be read now is tried again later. Raises `StoreTooNewError`.
+        What is returned fires once every face has shown it, or could not. A store that cannot be read now is tried
+        again later. Raises `StoreTooNewError`.
         """
         self._settings = settings
         try:
             loaded = self._store.load()
         except StoreError as error:
             self._load_failed(error)
-        else:
-            self._take(loaded)
+            return succeed(None)
+        return self._take(loaded)
 
     async def close(self) -> None:
         """Let the change that is under way end, and close the store."""
@@ -419,7 +420,7 @@ class Provider:
 
     # Loading
 
-    def _take(self, loaded: Loaded) -> None:
+    def _take(self, loaded: Loaded) -> Deferred[None]:
         self._not_ready = ""
         found = {name: Cluster(name) for name in sorted(self._settings.clusters())} | dict(loaded.clusters)
         clusters = {name: self._with_settings(cluster) for name, cluster in found.items()}
@@ -438,10 +439,12 @@ class Provider:
                 sentence=sentence,
             )
         self._held = bool(loaded.damage)
-        for face in self._faces:
-            if self._held:
+        if self._held:
+            for face in self._faces:
                 face.hold()
-            face.show(self.projection, touched).addErrback(lambda _said: None)  # the face says it, and tries on
+        shows = [face.show(self.projection, touched) for face in self._faces]
+        tried = Deferred.fromCoroutine(_all_of(shows))
+        return tried.addErrback(lambda _said: None)  # the face says it, and tries on
 
     def _load_failed(self, error: StoreError) -> None:
         self._not_ready = f"{error} dtkdns tries again every {LOAD_PAUSE:.0f} s."

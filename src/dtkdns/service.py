@@ -6,7 +6,7 @@ import socket
 import sys
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.internet.task import deferLater
@@ -19,6 +19,9 @@ from dtkdns.dns.server import DNSServer, ListenError
 from dtkdns.garbage import uncollected
 from dtkdns.hosts.claim import ClaimError
 from dtkdns.hosts.face import FormerHostsFile, HostsFace
+from dtkdns.journal import for_stderr
+from dtkdns.notify import Notifier
+from dtkdns.overview import Overview
 from dtkdns.provider import Provider
 from dtkdns.settings import Given, Listener, PostedFile
 from dtkdns.state import StateDirectory, StateError
@@ -32,6 +35,8 @@ SWITCH_SECONDS = 0.0001
 """After which a thread that computes gives way to another: the reactor has to wait so long for each of its system
 calls while the database's or the hosts file's thread is at work, and a question takes two of them.
 """
+READY_SECONDS = 30.0
+"""How long systemd is left to wait for the first look at the hosts file, which may hang on a disk."""
 DRAIN_SECONDS = 10.0
 """How much of that requests in flight have; the rest is for the disk."""
 
@@ -51,6 +56,8 @@ class WebhookService(Service):
         endpoint: str,
         site: WebhookSite,
         provider: Provider,
+        overview: Overview,
+        notifier: Notifier,
         posted: PostedFile,
         given: Given,
         host: str,
@@ -65,6 +72,8 @@ class WebhookService(Service):
         self._endpoint = endpoint
         self._site = site
         self._provider = provider
+        self._overview = overview
+        self._notifier = notifier
         self._posted = posted
         self._given = given
         self._host = host
@@ -76,6 +85,8 @@ class WebhookService(Service):
         self._reactor = reactor
         self._foreground = foreground
         self.port: IListeningPort | None = None
+        self._shown: Deferred[None] = succeed(None)
+        """Fires when every face has tried to show what was stored."""
 
     def privilegedStartService(self) -> None:  # noqa: N802
         """Take the state, load it, and only then listen.
@@ -95,7 +106,7 @@ class WebhookService(Service):
             if self._hosts is not None:
                 self._hosts.release()
             if self._foreground:
-                raise SystemExit(f"dtkdns: {error}") from error
+                raise SystemExit(for_stderr(f"dtkdns: {error}")) from error
             raise
 
     def _start(self) -> None:
@@ -112,7 +123,7 @@ class WebhookService(Service):
         for fault in faults:
             self._log.error("{fault}", fault=fault)
         with uncollected(staying=True):
-            self._provider.load(settings)
+            self._shown = self._provider.load(settings)
         if self._dns is not None:
             self._dns.listen()
         self._listen()
@@ -120,17 +131,25 @@ class WebhookService(Service):
         self._announce(settings.domains(self._given.cluster))
 
     def startService(self) -> None:  # noqa: N802
-        """Watch the hosts file for changes by others."""
+        """Watch the hosts file for changes by others, and tell systemd once what was stored is shown."""
         super().startService()  # type: ignore[no-untyped-call]
+        self._shown.addTimeout(READY_SECONDS, self._reactor).addErrback(lambda _late: None)
+        self._shown.addCallback(self._tell_ready)
         if self._state is not None and self._hosts is not None:
             self._hosts.watch.start()
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
         """Answer the requests in flight, finish the write, close the store; within a bound."""
         super().stopService()  # type: ignore[no-untyped-call]
+        self._shown.cancel()
+        self._notifier.stopping()
         stopped = Deferred.fromCoroutine(self._drain())
         stopped.addTimeout(STOP_SECONDS, self._reactor)
         return stopped.addErrback(self._stopped_late)
+
+    def _tell_ready(self, _none: None) -> None:
+        if self.running:
+            self._notifier.ready(self._overview.summary)
 
     async def _drain(self) -> None:
         if self.port is not None:

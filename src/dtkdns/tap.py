@@ -25,7 +25,9 @@ from dtkdns.hosts.inplace import Journal
 from dtkdns.hosts.replace import HostsFile, why_no_right
 from dtkdns.hosts.watch import HostsWatch
 from dtkdns.hosts.writer import HostsBlock, HostsWriter
+from dtkdns.journal import for_stderr
 from dtkdns.names import inside
+from dtkdns.notify import notifier
 from dtkdns.overview import Overview
 from dtkdns.passes import Passes
 from dtkdns.provider import Face, Provider
@@ -53,6 +55,8 @@ T = TypeVar("T")
 _log = Logger(namespace="dtkdns")
 
 PORT_DEFAULT = "5000"
+SYSTEMD = "systemd"
+"""In the place of a port: the socket that systemd listens at."""
 DNS_DEFAULT = "127.0.0.1:5053"
 HOSTS_DEFAULT = "/etc/hosts"
 NO_HOSTS_FILE = "none"
@@ -71,8 +75,8 @@ class Options(usage.Options):
         ["debug", None, "Log every request and how long it took."],
     ]
     optParameters = [  # noqa: N815, RUF012
-        ["port", "p", None, "Port to listen on, on every address; or a Twisted endpoint"
-         f" [default: {PORT_DEFAULT}]."],
+        ["port", "p", None, "Port to listen on, on every address; or a Twisted endpoint; or `systemd`: the socket"
+         f" that systemd hands over [default: {PORT_DEFAULT}]."],
         ["config", None, None, "DTK's config.yaml: its section dns gives domain, port and cluster; options win."],
         ["domains", "d", None, "Managed domains of the default cluster, with commas between."],
         ["cluster-ip", "c", None, "Address of the default cluster: IPv4, IPv6, or one of each with a comma."],
@@ -145,11 +149,13 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
     faces: list[Face] = [face for face in (writer, dns) if face is not None]
     provider = Provider(store, posted, checked.routable, faces, store_worker, reactor)
     gate = Gate(checked.access, provider.manages, checked.host_names, checked.credentials, credentials_worker)
-    overview = Overview(provider, writer, dns, Passes(), reactor)
+    overview = Overview(provider, writer, dns, Passes(), reactor, checked.host)
     return WebhookService(
         endpoint=checked.endpoint,
         site=make_site(gate, provider, overview, reactor, debug=checked.debug),
         provider=provider,
+        overview=overview,
+        notifier=notifier(os.environ, reactor),
         posted=posted,
         given=checked.given,
         host=checked.host,
@@ -315,6 +321,8 @@ def _endpoint(port: str) -> str:
 
     Raises `SettingError`, also for a port that is taken.
     """
+    if port == SYSTEMD:
+        return _handed_over()
     if ":" in port:
         try:
             serverFromString(installed_reactor, port)
@@ -337,6 +345,18 @@ def _endpoint(port: str) -> str:
     return f"tcp6:{port}" if family == socket.AF_INET6 else f"tcp:{port}"
 
 
+def _handed_over() -> str:
+    """The endpoint for the first socket that systemd hands over (sd_listen_fds(3)). Raises `SettingError`."""
+    try:
+        handle = serverFromString(installed_reactor, "systemd:domain=INET6:index=0").fileno
+        with socket.socket(fileno=os.dup(handle)) as found:
+            return f"systemd:domain={found.family.name.removeprefix('AF_')}:index=0"
+    except (IndexError, OSError) as error:
+        raise SettingError(
+            "--port systemd: systemd has handed over no socket: start dtkdns by dtkdns.socket, or give a port."
+        ) from error
+
+
 def _ipv6_serves_both() -> bool:
     """Whether an IPv6 socket can be had here and takes IPv4 connections too (ipv6(7))."""
     try:
@@ -357,4 +377,4 @@ def _read_only(state: StateDirectory) -> Loaded:
 
 
 def _exit(sentence: str) -> NoReturn:
-    raise SystemExit(f"dtkdns: {sentence}")
+    raise SystemExit(for_stderr(f"dtkdns: {sentence}"))

@@ -27,7 +27,7 @@ from dtkdns.web.limits import (
     SlowRecordsError,
     TooLargeError,
 )
-from dtkdns.web.paths import carries_records, largest_body
+from dtkdns.web.paths import carries_records, largest_body, within_a_pass
 from dtkdns.web.request import RequestServer, WebhookRequest
 
 ARRIVAL_SECONDS = 30.0
@@ -36,6 +36,10 @@ TAKING_SECONDS = 30.0
 """How long a client may take nothing of an answer: what it waits for is in memory."""
 STOPPING_SECONDS = 2.0
 """How much of that is left once dtkdns is being stopped."""
+PASS_SECONDS = 2.0
+"""How long a connection is kept at a stop for the next call of external-dns' pass: a POST on a connection that the
+server closes just then ends external-dns.
+"""
 LINGER_SECONDS = 5
 """How long the rest of a refused request is read and thrown away, so that the client gets to see the answer."""
 
@@ -73,12 +77,15 @@ class WebhookChannel(http.HTTPChannel):
     _deadline: IDelayedCall | None = None
     _closing: IDelayedCall | None = None
     _stalled: IDelayedCall | None = None
+    _passing: IDelayedCall | None = None
     _held = False
     """Whether nothing is read, until there is an answer from the gate, or room."""
     _whole = False
     """Whether the request was whole when reading was held."""
     _stopping = False
     """Whether no request is taken after the one that is here, because dtkdns is being stopped."""
+    _pass_until = 0.0
+    """Until when the next call of a pass may be on its way (the reactor's seconds)."""
 
     def connectionMade(self) -> None:  # noqa: N802
         super().connectionMade()
@@ -88,7 +95,7 @@ class WebhookChannel(http.HTTPChannel):
         super().connectionLost(reason)
         self._refused = True
         self._decide_no_more()
-        for timer in (self._deadline, self._closing, self._stalled):
+        for timer in (self._deadline, self._closing, self._stalled, self._passing):
             if timer is not None and timer.active():
                 timer.cancel()
         self.site.closed(self)
@@ -101,6 +108,14 @@ class WebhookChannel(http.HTTPChannel):
         if self._deadline is not None:
             self._deadline.reset(STOPPING_SECONDS)
         elif not self.requests:
+            left = self._pass_until - self.site.clock.seconds()
+            if left > 0:
+                self._passing = self.site.clock.callLater(left, self._close_if_idle)
+            else:
+                self.loseConnection()
+
+    def _close_if_idle(self) -> None:
+        if not self.requests and self._deadline is None:
             self.loseConnection()
 
     def readConnectionLost(self) -> None:  # noqa: N802
@@ -200,6 +215,11 @@ class WebhookChannel(http.HTTPChannel):
         if not persistent:
             self._make_last(request)
         return persistent
+
+    def requestDone(self, request: WebhookRequest) -> None:  # noqa: N802
+        if within_a_pass(request.method, request.uri):
+            self._pass_until = self.site.clock.seconds() + PASS_SECONDS
+        super().requestDone(request)
 
     def _make_last(self, request: WebhookRequest) -> None:
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])

@@ -121,8 +121,8 @@ class _State(Collector):
             "dtkdns_last_pass_timestamp_seconds", "Last pass of an external-dns.", labels=["cluster"]
         )
         latest: dict[str, float] = {}
-        for cluster, _, last, _ in overview.passes:
-            latest[cluster] = max(last, latest.get(cluster, last))
+        for one in overview.passes:
+            latest[one.cluster] = max(one.last, latest.get(one.cluster, one.last))
         for cluster, last in latest.items():
             passes.add_metric([cluster], last)
         yield passes

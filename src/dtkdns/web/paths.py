@@ -49,6 +49,12 @@ def carries_records(uri: bytes) -> bool:
     return segments[-1] in {b"records", b"adjustendpoints"}
 
 
+def within_a_pass(method: bytes, uri: bytes) -> bool:
+    """Whether external-dns, once it has the answer, may POST within the same pass (`controller/controller.go`)."""
+    segments = plain_segments(uri.partition(b"?")[0]) or [b""]
+    return (method, segments[-1]) in {(b"GET", b"records"), (b"POST", b"adjustendpoints")}
+
+
 def largest_body(uri: bytes) -> int:
     """How many bytes the body of a request to this path may have."""
     return LARGE_BODY if carries_records(uri) else SMALL_BODY
