@@ -7,17 +7,25 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from pathlib import Path
 
 EXTERNAL_DNS = ("v0.16.1", "v0.19.0", "v0.21.0")
 """The last one that spells changes the old way, the one that DTK installs, the newest one that can be had."""
+CHARTS = ("v0.19.0", "v0.21.0", "v0.22.0")
+"""Modules of external-dns that hold its Helm chart: as 1.19.0, which DTK installs, but for the number; as between
+1.20.0 and 1.21.0; as after 1.21.1.
+"""
+HELM = ("v3.22.0", "v4.1.1")
+"""The newest one that runs a script after it has rendered, and the one that DTK is tested with, which does not."""
 KUBERNETES = Path(__file__).with_name("kubernetes")
 """A Go module that pins kube-apiserver and kubectl."""
 
@@ -39,6 +47,15 @@ def external_dns(version: str) -> Path:
     return directory() / version / "external-dns"
 
 
+def chart(version: str) -> Path:
+    """An archive, as helm takes it."""
+    return directory() / f"chart-{version}.tgz"
+
+
+def helm(version: str) -> Path:
+    return directory() / f"helm-{version}" / "helm"
+
+
 def kubernetes(program: str) -> Path:
     return directory() / f"kubernetes-{_kubernetes_version()}" / program
 
@@ -57,10 +74,32 @@ def build() -> None:
         for version in EXTERNAL_DNS:
             module = f"sigs.k8s.io/external-dns@{version}"
             _build(external_dns(version).parent, ["external-dns"], Path("/"), [module], "")
+        for version in CHARTS:
+            _pack_chart(version)
+        for version in HELM:
+            module = f"helm.sh/helm/{version.partition('.')[0]}/cmd/helm@{version}"
+            _build(helm(version).parent, ["helm"], Path("/"), [module], "")
         programs = ["kube-apiserver", "kubectl"]
         packages = [f"k8s.io/kubernetes/cmd/{program}" for program in programs]
         say_version = f"-X k8s.io/component-base/version.gitVersion={_kubernetes_version()}"
         _build(kubernetes(programs[0]).parent, programs, KUBERNETES, packages, say_version)
+
+
+def _pack_chart(version: str) -> None:
+    """Take the chart out of the module that has it."""
+    if chart(version).exists():
+        return
+    command = ["go", "mod", "download", "-json", f"sigs.k8s.io/external-dns@{version}"]
+    try:
+        done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise BuildError("Go is needed to fetch external-dns' chart: install it (https://go.dev/dl).") from error
+    if done.returncode:
+        raise BuildError(f"{' '.join(command)} has failed: {done.stdout}{done.stderr}")
+    unfinished = chart(version).with_suffix(".unfinished")
+    with tarfile.open(unfinished, "w:gz") as archive:
+        archive.add(Path(json.loads(done.stdout)["Dir"]) / "charts" / "external-dns", "external-dns")
+    unfinished.rename(chart(version))
 
 
 def _build(into: Path, programs: list[str], module: Path, packages: list[str], link: str) -> None:

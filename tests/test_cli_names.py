@@ -7,17 +7,35 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from attrs import frozen
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from dtkdns.cli import names
+from dtkdns.cli import client, names
 from dtkdns.cli.client import fetch_status
-from dtkdns.cli.names import LOOK_SECONDS, MANY, find_cluster, find_name, forget, wait
+from dtkdns.cli.names import (
+    LOOK_SECONDS,
+    MANY,
+    Forgotten,
+    Owned,
+    Waited,
+    find_cluster,
+    find_name,
+    forget,
+    wait,
+)
 from dtkdns.smoke.report import FaultError
 from dtkdns.smoke.webhook import Webhook
 from running import Running, endpoint, running
+
+
+@frozen
+class Later:
+    """A status with something that this version does not have."""
+
+    later: str
 
 
 @asynccontextmanager
@@ -48,12 +66,12 @@ def test_it_is_looked_until_the_name_resolves_or_no_longer_does(
     gone: bool, answers: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, clock = resolving(monkeypatch, *answers), Clock()
-    found: list[list[str]] = []
-    Deferred.fromCoroutine(wait("foo.dtk.io", gone=gone, seconds=9, clock=clock)).addCallback(found.append)
+    found: list[Waited] = []
+    Deferred.fromCoroutine(wait("FOO.dtk.io", gone=gone, seconds=9, clock=clock)).addCallback(found.append)
     clock.advance(LOOK_SECONDS)
     assert not found
     clock.advance(LOOK_SECONDS)
-    assert found == [answers[-1]]
+    assert found == [Waited("foo.dtk.io", gone, answers[-1])]
     assert asked == ["foo.dtk.io"] * 3
 
 
@@ -75,47 +93,53 @@ async def test_what_has_not_come_about_in_time_is_said(
 
 
 @ensureDeferred
-async def test_a_name_is_forgotten_after_a_question_that_shows_what_goes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_nothing_is_waited_for_that_can_be_no_name() -> None:
+    with pytest.raises(FaultError, match="is no host name"):
+        await wait("a..b", gone=True, seconds=9, clock=Clock())
+
+
+@ensureDeferred
+async def test_a_name_is_forgotten_after_a_question_that_shows_what_goes(tmp_path: Path) -> None:
+    said: list[str] = []
     async with running(tmp_path) as service, calling(service) as webhook:
         await service.change(
             create=[endpoint("foo.dtk.io", "10.0.0.1"), endpoint("Bar.dtk.io", "x\x1b[2J", kind="TXT")]
         )
         found = await find_name(webhook, "BAR.dtk.io.", "default")
-        assert found.records == ("Bar.dtk.io (TXT)",)
+        assert found.records == (Owned("Bar.dtk.io", "TXT"),)
         questions: list[str] = []
-        assert not await forget(webhook, found, lambda question: bool(questions.append(question)))
+        kept = await forget(webhook, found, lambda question: bool(questions.append(question)), said.append)
+        assert kept == Forgotten(False, "default", found.records)
         assert questions == ["Forget 1 record of cluster default?"]
         assert len(await service.records()) == 2
-        assert await forget(webhook, found, lambda _question: True)
+        gone = await forget(webhook, found, lambda _question: True, said.append)
+        assert gone == Forgotten(True, "default", found.records)
         assert [one["dnsName"] for one in await service.records()] == ["foo.dtk.io"]
         with pytest.raises(FaultError, match=r"Cluster default has no record of bar\.dtk\.io"):
             await find_name(webhook, "bar.dtk.io", "default")
-    said = capsys.readouterr().out
-    assert said == "  Bar.dtk.io (TXT)\nNothing was forgotten.\n  Bar.dtk.io (TXT)\nForgotten.\n"
+    assert said == ["  Bar.dtk.io (TXT)", "Nothing was forgotten.", "  Bar.dtk.io (TXT)", "Forgotten."]
 
 
 @ensureDeferred
-async def test_a_cluster_is_forgotten_whole_and_what_options_set_is_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_cluster_is_forgotten_whole_and_what_options_set_is_said(tmp_path: Path) -> None:
+    said: list[str] = []
     async with running(tmp_path) as service, calling(service) as webhook:
         many = [endpoint(f"n{at}.dtk.io", "10.0.0.1") for at in range(MANY + 2)]
         await service.change(create=many)
         await service.change("/clusters/lab", create=many[:1])
         found = await find_cluster(webhook, "lab")
-        assert (found.path, found.records) == ("/clusters/lab", ("n0.dtk.io (A)",))
-        assert await forget(webhook, await find_cluster(webhook, "default"), lambda _question: True)
+        assert (found.path, found.records) == ("/clusters/lab", (Owned("n0.dtk.io", "A"),))
+        gone = await forget(webhook, await find_cluster(webhook, "default"), lambda _question: True, said.append)
+        assert gone.forgotten
+        assert len(gone.records) == MANY + 2
         assert await service.records() == []
         assert len(await service.records("/clusters/lab")) == 1
         with pytest.raises(FaultError) as fault:
             await find_cluster(webhook, "nope")
         assert fault.value.wrong == "There is no cluster nope."
         assert fault.value.advice == "These are known: default, lab."
-    said = capsys.readouterr().out
-    assert "  and 2 more\nForgotten. " in said
-    assert "dtk.io (--domains)" in said
+    assert said[-2:] == ["  and 2 more", f"Forgotten. {gone.warning}"]
+    assert "dtk.io (--domains)" in gone.warning
 
 
 @ensureDeferred
@@ -128,3 +152,12 @@ async def test_the_state_of_the_service_comes_in_letters_that_a_terminal_can_sho
         assert status.clusters[0].addresses == ("10.0.0.1",)
         assert status.hosts is not None
         assert status.hosts.written is not None
+
+
+@ensureDeferred
+async def test_a_service_of_another_version_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "ServiceStatus", Later)
+    async with running(tmp_path) as service, calling(service) as webhook:
+        with pytest.raises(FaultError, match=r"is not understood: .*`later`") as fault:
+            await fetch_status(webhook)
+    assert fault.value.advice == "Is it of another version than this command? After an update, restart it."

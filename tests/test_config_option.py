@@ -104,7 +104,7 @@ def test_the_port_is_that_of_the_option_then_of_the_file_then_the_default(
         ports.append(port)
         return "tcp:0"
 
-    monkeypatch.setattr(tap, "_endpoint", endpoint_of)
+    monkeypatch.setattr(tap, "find_endpoint", endpoint_of)
     path = config(tmp_path, "webhook-port: 5001/clusters/lab")
     made(tmp_path, "--config", path, "--port", "5002")
     made(tmp_path, "--config", path)

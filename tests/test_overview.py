@@ -81,7 +81,7 @@ class Overviewed:
         self.parts.load()
         writer = cast(HostsWriter, self.writer) if "hosts" in self.faces else None
         dns = cast(DNSServer, self.dns) if "dns" in self.faces else None
-        self.overview = Overview(self.parts.provider, writer, dns, Passes(), self.parts.clock)
+        self.overview = Overview(self.parts.provider, writer, dns, Passes(), self.parts.clock, "192.168.0.12")
 
     async def create(self, *endpoints: Endpoint, cluster: str = "default") -> None:
         await self.parts.provider.apply(cluster, Changes(create=endpoints))
@@ -254,9 +254,11 @@ async def test_the_status_is_everything_there_is_to_know(service: Overviewed) ->
     service.overview.passes.note_pass("lab", "10.0.0.7", 1001.0)
     service.overview.passes.note_pass("default", "10.0.0.8", 1002.0)
     service.overview.passes.note_change("default", "10.0.0.8", 1003.0)
+    service.overview.passes.note_pass("default", "10.0.0.8", 1012.0)
     assert service.overview.status() == ServiceStatus(
         version=version("dtkdns"),
         started=utc(1000),
+        host="192.168.0.12",
         ready=service.overview.readiness(),
         store=StoreStatus(3),
         hosts=service.writer.status,
@@ -274,8 +276,8 @@ async def test_the_status_is_everything_there_is_to_know(service: Overviewed) ->
         ),
         conflicts=(),
         external_dns=(
-            ExternalDNSStatus("lab", "10.0.0.7", utc(1001), None),
-            ExternalDNSStatus("default", "10.0.0.8", utc(1002), utc(1003)),
+            ExternalDNSStatus("lab", "10.0.0.7", utc(1001), None, None),
+            ExternalDNSStatus("default", "10.0.0.8", utc(1012), utc(1003), 10.0),
         ),
     )
 

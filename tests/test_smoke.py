@@ -277,9 +277,9 @@ def test_the_cause_of_a_failed_request_is_the_innermost() -> None:
 @pytest.mark.parametrize(
     ("text", "advice"),
     [
-        ("passwd: files\n", "add 'hosts: files dns'"),
-        (None, "add 'hosts: files dns'"),
-        ("hosts: resolve dns # files\n", "put 'files' in front"),
+        ("passwd: files\n", "Add 'hosts: files dns'"),
+        (None, "Add 'hosts: files dns'"),
+        ("hosts: resolve dns # files\n", "Put 'files' in front"),
         ("hosts:\tmdns4 files dns\n", "asks 'mdns4' before 'files'"),
         ("hosts: files dns\n", "nscd"),
     ],

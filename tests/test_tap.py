@@ -203,7 +203,7 @@ def test_a_port_without_the_right_to_it_is_said(tmp_path: Path, monkeypatch: pyt
 def test_a_port_number_serves_both_families_where_that_is_possible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert tap._endpoint("0") == ("tcp6:0" if tap._ipv6_serves_both() else "tcp:0")
+    assert tap.find_endpoint("0") == ("tcp6:0" if tap._ipv6_serves_both() else "tcp:0")
 
     def refused(_self: socket.socket, _address: object) -> None:
         raise OSError(99, "Cannot assign requested address")
@@ -212,7 +212,7 @@ def test_a_port_number_serves_both_families_where_that_is_possible(
         patch.setattr(socket.socket, "bind", refused)
         assert not tap._ipv6_serves_both()
     monkeypatch.setattr(socket.socket, "getsockopt", lambda *_args: 1)
-    assert tap._endpoint("0") == "tcp:0"
+    assert tap.find_endpoint("0") == "tcp:0"
 
 
 def test_both_forms_of_an_option_are_taken(tmp_path: Path) -> None:

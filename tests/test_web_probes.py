@@ -224,6 +224,8 @@ async def test_the_status_is_the_whole_state(tmp_path: Path) -> None:
     (one,) = status["external_dns"]
     assert (one["cluster"], one["peer"]) == ("default", "127.0.0.1")
     assert one["last_change"] >= one["last_pass"]
+    assert one["interval"] is None
+    assert status["host"] == ""
 
 
 @ensureDeferred

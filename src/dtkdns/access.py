@@ -13,6 +13,8 @@ from twisted.internet.interfaces import IAddress
 
 from dtkdns.rdata import Address, Network, in_networks
 
+Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+
 PRIVATE: tuple[Network, ...] = tuple(
     ipaddress.ip_network(text)
     for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
@@ -83,12 +85,17 @@ def is_this_machine(peer: IAddress) -> bool:
     return _can_bind(address)
 
 
-def interfaces() -> list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
+def interfaces() -> list[Interface]:
     """The addresses of this machine's interfaces, each with the network that it is attached to by it.
 
     One whose network would be the whole internet stands for its address only; none where they cannot be read.
     """
-    found = []
+    return [interface for _, interface in attached()]
+
+
+def attached() -> list[tuple[str, Interface]]:
+    """`interfaces`, each with the name of the interface that has it."""
+    found: list[tuple[str, Interface]] = []
     try:
         adapters = list(ifaddr.get_adapters())
     except OSError:
@@ -97,8 +104,18 @@ def interfaces() -> list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
         for entry in adapter.ips:
             address = entry.ip if isinstance(entry.ip, str) else entry.ip[0]
             length = f"/{entry.network_prefix}" if entry.network_prefix else ""
-            found.append(ipaddress.ip_interface(f"{address}{length}"))
+            found.append((str(adapter.name), ipaddress.ip_interface(f"{address}{length}")))
     return found
+
+
+def own_address() -> str:
+    """The address from which this machine would speak to another one; connecting UDP sends nothing."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))  # RFC 5737: an address of no machine
+            return str(probe.getsockname()[0])
+    except OSError:
+        return "the address of this machine that your VMs reach"
 
 
 def _inside(address: Address | None, networks: Iterable[Network]) -> bool:

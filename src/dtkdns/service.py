@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 
 from twisted.application.service import Service
@@ -13,7 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from dtkdns.access import peer_address
+from dtkdns.access import own_address, peer_address
 from dtkdns.cluster import DEFAULT
 from dtkdns.dns.server import DNSServer, ListenError
 from dtkdns.garbage import uncollected
@@ -208,7 +207,7 @@ class WebhookService(Service):
             return
         bound = peer_address(host)
         every = bound is None or bound.is_unspecified
-        own = _address_of_this_machine() if every else str(bound)
+        own = own_address() if every else str(bound)
         self._log.info(
             "dtkdns listens on port {port} of {where}. In DTK's config.yaml:\n"
             "  dns:\n    domain: {domain}\n    host-ip: {address}\n    webhook-port: {port}{base}",
@@ -218,13 +217,3 @@ class WebhookService(Service):
             domain=next(iter(domains), "dtk.io"),
             address=self._host or own,
         )
-
-
-def _address_of_this_machine() -> str:
-    """The address from which this machine would speak to another one; connecting UDP sends nothing."""
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect(("192.0.2.1", 9))  # RFC 5737: an address of no machine
-            return str(probe.getsockname()[0])
-    except OSError:
-        return "the address of this machine that your VMs reach"

@@ -11,6 +11,9 @@ from hashlib import sha256
 
 from attrs import define, field
 
+KEPT = ("records.sqlite", "posted.json", "hosts.journal", "import.journal", "url", "lock")
+"""How the names of the files in it begin."""
+
 
 class StateError(Exception):
     """The state directory cannot be used; the message is a sentence."""
@@ -105,6 +108,14 @@ class StateDirectory:
                 file.write(url + "\n")
                 os.fchmod(file.fileno(), 0o644)
             os.replace(self.url + ".new", self.url)
+
+    def remove(self) -> None:
+        """Remove what dtkdns keeps there, and the directory once nothing else is in it. Raises `OSError`."""
+        for name in os.listdir(self.path):
+            if name.startswith(KEPT):
+                os.unlink(os.path.join(self.path, name))
+        with contextlib.suppress(OSError):
+            os.rmdir(self.path)
 
     def release(self) -> None:
         """Let another process have the directory."""

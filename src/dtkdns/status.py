@@ -105,6 +105,8 @@ class ExternalDNSStatus:
     """When it last asked which of its records are managed, as it does in every pass (UTC)."""
     last_change: datetime | None
     """When it last changed something; None where it has not since the start."""
+    interval: float | None
+    """Seconds between its passes as seen lately; None until two were seen."""
 
 
 @frozen
@@ -146,6 +148,8 @@ class ServiceStatus:
     version: str
     started: datetime
     """UTC."""
+    host: str
+    """The address or name of this machine that DTK's file has for the VMs; empty where none was given."""
     ready: Readiness
     store: StoreStatus
     hosts: HostsStatus | None

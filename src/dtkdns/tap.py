@@ -107,10 +107,11 @@ class Options(usage.Options):
 
 
 @frozen
-class _Checked:
-    """The options as values."""
+class Values:
+    """What the options say; whether this machine grants it is another question."""
 
-    endpoint: str
+    port: str
+    """A number, an endpoint, or `SYSTEMD`."""
     access: Access
     host_names: frozenset[str]
     credentials: Credentials | None
@@ -120,7 +121,39 @@ class _Checked:
     routable: tuple[Network, ...]
     hosts_file: str | None
     listeners: tuple[Listener, ...]
+    """Where DNS is to be answered, `0.0.0.0` as such."""
     state: StateDirectory
+
+
+def read_values(options: Options) -> Values:
+    """The options as values. Raises `SettingError`, `CredentialsError`."""
+    config = read_config(options["config"]) if options["config"] is not None else DTKConfig()
+    given = _given(options, config)
+    values = Values(
+        port=(config.port or PORT_DEFAULT) if options["port"] is None else options["port"],
+        access=_access(options),
+        host_names=_host_names(options, given.domains),
+        credentials=_credentials(options, config),
+        given=given,
+        host=config.host,
+        routable=_parsed(options, "routable", parse_networks),
+        hosts_file=None if options["hosts-file"] == NO_HOSTS_FILE else os.path.abspath(options["hosts-file"]),
+        listeners=_parsed(options, "dns", parse_listeners, DNS_DEFAULT),
+        state=StateDirectory(os.path.abspath(options["state"] or default_path(os.environ, os.geteuid()))),
+    )
+    if values.hosts_file is None and not values.listeners:
+        raise SettingError("With --hosts-file none and --dns off nothing would show the names: leave out one.")
+    return values
+
+
+@frozen
+class _Checked:
+    """What the options say, and this machine grants."""
+
+    values: Values
+    endpoint: str
+    listeners: tuple[Listener, ...]
+    """Where DNS is answered, each address."""
     dry_run: bool
     debug: bool
 
@@ -132,24 +165,25 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
     the options is said here, because this is where the person still looks.
     """
     checked = _check(options)
+    values = checked.values
     store_worker = Worker(reactor, "store")
-    hosts_worker = Worker(reactor, "hosts") if checked.hosts_file is not None else None
-    credentials_worker = Worker(reactor, "credentials") if checked.credentials is not None else None
+    hosts_worker = Worker(reactor, "hosts") if values.hosts_file is not None else None
+    credentials_worker = Worker(reactor, "credentials") if values.credentials is not None else None
     store: Store
     if checked.dry_run:
-        store = MemoryStore(_read_only(checked.state))
+        store = MemoryStore(_read_only(values.state))
     else:
-        store = SQLiteStore(checked.state.database, checked.state.take)
+        store = SQLiteStore(values.state.database, values.state.take)
     hosts = None if hosts_worker is None else _hosts(checked, hosts_worker, reactor)
     dns = None
     if checked.listeners:
-        dns = DNSServer(checked.listeners, checked.access, reactor)
+        dns = DNSServer(checked.listeners, values.access, reactor)
     writer = None if hosts is None else hosts.writer
-    posted = PostedFile(checked.state.posted, checked.dry_run)
+    posted = PostedFile(values.state.posted, checked.dry_run)
     faces: list[Face] = [face for face in (writer, dns) if face is not None]
-    provider = Provider(store, posted, checked.routable, faces, store_worker, reactor)
-    gate = Gate(checked.access, provider.manages, checked.host_names, checked.credentials, credentials_worker)
-    overview = Overview(provider, writer, dns, Passes(), reactor, checked.host)
+    provider = Provider(store, posted, values.routable, faces, store_worker, reactor)
+    gate = Gate(values.access, provider.manages, values.host_names, values.credentials, credentials_worker)
+    overview = Overview(provider, writer, dns, Passes(), reactor, values.host)
     return WebhookService(
         endpoint=checked.endpoint,
         site=make_site(gate, provider, overview, reactor, debug=checked.debug),
@@ -157,11 +191,11 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
         overview=overview,
         notifier=notifier(os.environ, reactor),
         posted=posted,
-        given=checked.given,
-        host=checked.host,
-        state=None if checked.dry_run else checked.state,
+        given=values.given,
+        host=values.host,
+        state=None if checked.dry_run else values.state,
         hosts=hosts,
-        former_hosts=_former_hosts(checked.state) if hosts is None else None,
+        former_hosts=_former_hosts(values.state) if hosts is None else None,
         dns=dns,
         workers=tuple(worker for worker in (store_worker, hosts_worker, credentials_worker) if worker is not None),
         reactor=reactor,
@@ -171,11 +205,11 @@ def makeService(options: Options, reactor: Any = installed_reactor) -> IService:
 
 def _hosts(checked: _Checked, worker: Worker, reactor: Any) -> HostsFace:
     """The face for the hosts file."""
-    path = checked.hosts_file
+    path = checked.values.hosts_file
     assert path is not None  # noqa: S101 (there is a worker for it)
     file: HostsFile
-    file = DryRunHostsFile(path) if checked.dry_run else HostsFile(path, Journal(checked.state.journal))
-    writer = HostsWriter(HostsBlock(file, checked.state.identity), file, worker, reactor)
+    file = DryRunHostsFile(path) if checked.dry_run else HostsFile(path, Journal(checked.values.state.journal))
+    writer = HostsWriter(HostsBlock(file, checked.values.state.identity), file, worker, reactor)
     return HostsFace(file, HostsClaim(path), writer, HostsWatch(file, writer.check, reactor))
 
 
@@ -186,41 +220,18 @@ def _former_hosts(state: StateDirectory) -> FormerHostsFile:
 
 def _check(options: Options) -> _Checked:
     """The options as values; ends the process with a sentence when something can never work."""
-    user_id = os.geteuid()
-    state = StateDirectory(os.path.abspath(options["state"] or default_path(os.environ, user_id)))
     try:
-        config = read_config(options["config"]) if options["config"] is not None else DTKConfig()
-        given = _given(options, config)
-        routable = _parsed(options, "routable", parse_networks)
-        access = _access(options)
-        host_names = _host_names(options, given.domains)
-        credentials = _credentials(options, config)
-        endpoint = _endpoint((config.port or PORT_DEFAULT) if options["port"] is None else options["port"])
-        hosts_file = None if options["hosts-file"] == NO_HOSTS_FILE else os.path.abspath(options["hosts-file"])
-        listeners = _listeners(options)
-        if hosts_file is None and not listeners:
-            raise SettingError("With --hosts-file none and --dns off nothing would show the names: leave out one.")
+        values = read_values(options)
+        endpoint = find_endpoint(values.port)
+        listeners = _listeners(values, given=options["dns"] is not None)
         if not options["dry-run"]:
-            _try_to_take(state, hosts_file)
+            try_to_take(values.state, values.hosts_file)
     except (SettingError, CredentialsError, StateError, ClaimError) as error:
         _exit(str(error))
-    return _Checked(
-        endpoint=endpoint,
-        access=access,
-        host_names=host_names,
-        credentials=credentials,
-        given=given,
-        host=config.host,
-        routable=routable,
-        hosts_file=hosts_file,
-        listeners=listeners,
-        state=state,
-        dry_run=bool(options["dry-run"]),
-        debug=bool(options["debug"]),
-    )
+    return _Checked(values, endpoint, listeners, bool(options["dry-run"]), bool(options["debug"]))
 
 
-def _try_to_take(state: StateDirectory, hosts_file: str | None) -> None:
+def try_to_take(state: StateDirectory, hosts_file: str | None) -> None:
     """Take the state and the hosts file, and let them go again.
 
     Ends the process with a sentence where there is no right to write the file. Raises `StateError`, `ClaimError`.
@@ -284,18 +295,17 @@ def _access(options: Options) -> Access:
     )
 
 
-def _listeners(options: Options) -> tuple[Listener, ...]:
+def _listeners(values: Values, *, given: bool) -> tuple[Listener, ...]:
     """Where DNS is answered; nowhere where nothing was said, the default is taken, and a hosts file is kept.
 
     Raises `SettingError`.
     """
-    given = _parsed(options, "dns", parse_listeners, DNS_DEFAULT)
     try:
-        listeners = tuple(dict.fromkeys(address for listener in given for address in each_address(listener)))
+        listeners = tuple(dict.fromkeys(one for listener in values.listeners for one in each_address(listener)))
         for listener in listeners:
             check_listener(listener)
     except ListenError as error:
-        if options["dns"] is not None or options["hosts-file"] == NO_HOSTS_FILE:
+        if given or values.hosts_file is None:
             raise SettingError(f"--dns: {error}") from error
         _log.warn("{error} Until then names are in the hosts file only.", error=error)
         return ()
@@ -316,7 +326,7 @@ def _host_names(options: Options, domains: tuple[str, ...]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _endpoint(port: str) -> str:
+def find_endpoint(port: str) -> str:
     """The endpoint for a port number, or the one that is given (Twisted's `serverFromString` syntax).
 
     Raises `SettingError`, also for a port that is taken.

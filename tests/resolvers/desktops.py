@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +10,11 @@ from pathlib import Path
 
 from attrs import define, field, frozen
 
+import installed
+from box import OFFICE, Box, desktop, until
+from debian import system
 from process import Dtkdns, dtkdns
 
-from .box import OFFICE, Box, desktop, until
-from .debian import system
 from .nameserver import Nameserver, serving
 from .readme import block
 from .signed import Signed
@@ -23,6 +23,7 @@ from .wire import Wire
 _SYSTEM = (
     *("base-files", "base-passwd", "bash", "coreutils", "dash", "findutils", "grep", "libc-bin", "passwd"),
     *("procps", "sed", "mount", "util-linux", "systemd", "systemd-sysv", "dbus", "iproute2", "bind9-dnsutils"),
+    *installed.PACKAGES,
 )
 _WITH_RESOLVED = (*_SYSTEM, "systemd-resolved", "libnss-resolve")
 _WITHOUT_RESOLVED = (*_SYSTEM, "network-manager", "dnsmasq", "unbound")
@@ -148,7 +149,7 @@ class Desktop:
     def apply(self) -> None:
         """Do what the README says."""
         for path in self.resolver.files:
-            self.box.write(path, _for_this_kernel(block(path), self.box))
+            self.box.write(path, block(path))
         self.box.run(block(f"apply: {self.resolver.recipe}"), check=True)
 
     def undo(self) -> None:
@@ -175,6 +176,14 @@ class Desktop:
     def unit(self) -> str:
         return self.resolver.recipe.split()[0]
 
+    def typed(self, words: str) -> subprocess.CompletedProcess[str]:
+        """What a person at the desktop types after `dtkdns`, as root."""
+        return self.box.run(f"DTKDNS_URL=http://127.0.0.1:{self._port} {installed.COMMAND} {words}")
+
+    def manage(self, domain: str) -> None:
+        """Have dtkdns manage one more domain."""
+        self._call("/domains", domain)
+
     @contextmanager
     def dtkdns(self, *options: str) -> Iterator[Dtkdns]:
         """dtkdns with a cluster, that publishes foo, a wildcard and a TXT record."""
@@ -193,9 +202,12 @@ class Desktop:
 
     def change(self, **changes: list[Mapping[str, object]]) -> None:
         """Send external-dns' changes, as it does."""
+        self._call("/records", json.dumps(changes))
+
+    def _call(self, path: str, body: str) -> None:
         command = [*self.box.prefix, "curl", "--fail", "--silent", "--show-error", "--noproxy", "*"]
         command += ["-H", "Content-Type: application/external.dns.webhook+json;version=1"]
-        command += [f"http://127.0.0.1:{self._port}/records", "--data-binary", json.dumps(changes)]
+        command += [f"http://127.0.0.1:{self._port}{path}", "--data-binary", body]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
@@ -210,6 +222,7 @@ def on(resolver: Resolver, directory: Path) -> Iterator[Desktop]:
             system(resolver.suite, resolver.packages),
             f"ROOT_KEY='{office.key}'\n{resolver.prepare}",
             configured=not resolver.configures,
+            bound=installed.bound(),
         ) as box,
         serving(office, box.office, OFFICE),
     ):
@@ -220,9 +233,3 @@ def on(resolver: Resolver, directory: Path) -> Iterator[Desktop]:
             yield made
         finally:
             wire.close()
-
-
-def _for_this_kernel(text: str, box: Box) -> str:
-    """The same, with another kind of link that carries nothing where the kernel was built without `dummy`."""
-    tried = box.run("ip link add tried type dummy && ip link delete tried")
-    return text if tried.returncode == 0 else re.sub(r"\btype dummy$", "type ifb", text, flags=re.MULTILINE)

@@ -17,7 +17,7 @@ import dns.rdatatype
 import dns.rrset
 from attrs import define, field
 
-from .box import within
+from box import within
 
 Records = Mapping[tuple[str, str], list[str]]
 """Name without the last dot (`*` may begin it) and type, to data."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from .box import rebooted, until
+from box import rebooted, until
+
 from .desktops import (
     ALL,
     CLUSTER,
@@ -23,13 +23,6 @@ from .desktops import (
 
 each = pytest.mark.parametrize("resolver", ALL, ids=lambda one: one.recipe)
 WITHOUT_A_FILE = ("--hosts-file", "none")
-
-
-@pytest.fixture(autouse=True)
-def root() -> None:
-    """See that desktops can be made."""
-    if os.geteuid() != 0:
-        pytest.fail("These tests start a systemd in namespaces of its own: run them as root.")
 
 
 @each

@@ -9,7 +9,7 @@ import dns.exception
 import dns.message
 from attrs import define
 
-from .box import within
+from box import within
 
 EVERY_PROTOCOL = 3  # ETH_P_ALL of linux/if_ether.h
 TO_US = 0  # PACKET_HOST of linux/if_packet.h; on `lo` every packet is seen going out as well

@@ -1,4 +1,5 @@
 """`dtkdns`: for the person at the prompt. It speaks to a running service over HTTP, like anyone else.
 
-main (what was asked) -> client (which service, one call) -> status, names (what to say)
+main (what was asked) -> client (which service, one call) -> status, names, why (what to say)
+way (what is found out about one name) -> conclusion (what it comes to) -> why
 """

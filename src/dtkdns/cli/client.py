@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from dtkdns.local import local_url
-from dtkdns.smoke.command import check_url, read_credentials
+from dtkdns.smoke.command import INTERRUPTED, check_url, read_credentials
 from dtkdns.smoke.report import FaultError
 from dtkdns.smoke.webhook import CALL_SECONDS, Webhook, decoded, require
 from dtkdns.status import ServiceStatus
@@ -63,7 +66,13 @@ async def fetch_status(webhook: Webhook) -> ServiceStatus:
     """Everything that the service knows of itself, in letters that a terminal can show. Raises `FaultError`."""
     reply = await webhook.call("GET", "/status")
     require(reply, 200, b"application/json")
-    return msgspec.convert(_shown(decoded(reply, dict[str, Any])), ServiceStatus, strict=False)
+    try:
+        return msgspec.convert(_shown(decoded(reply, dict[str, Any])), ServiceStatus, strict=False)
+    except msgspec.ValidationError as error:
+        raise FaultError(
+            f"What dtkdns says of itself is not understood: {error}.",
+            "Is it of another version than this command? After an update, restart it.",
+        ) from error
 
 
 def _shown(value: Any) -> Any:
@@ -82,21 +91,66 @@ def plain(text: str) -> str:
 def run(service: Service, work: Callable[[Webhook, Any], Awaitable[int]], seconds: float = CALL_SECONDS) -> None:
     """Do the work with the service and a reactor, and end with the exit status that it comes to.
 
-    What does not work is one line on standard error, with what to do, and exit status 1.
+    What does not work is one line on standard error, with what to do, and exit status 1. Ctrl-C ends it with
+    `INTERRUPTED`.
     """
+    ended = False
 
     async def whole(reactor: Any) -> None:
+        nonlocal ended
         webhook = Webhook(service.url, service.credentials, seconds, reactor)
         try:
             status = await work(webhook, reactor)
         except FaultError as fault:
-            click.echo(f"dtkdns: {fault.wrong} {fault.advice}", err=True)
+            click.echo(f"dtkdns: {sentence(fault)}", err=True)
             status = 1
         except click.Abort:
             click.echo("\nNothing was done.", err=True)
             status = 1
+        except BrokenPipeError:
+            sys.stdout = io.StringIO()  # the interpreter flushes it at its end
+            status = 1
         finally:
             await webhook.close()
+        ended = True
         raise SystemExit(status)
 
-    react(lambda reactor: Deferred.fromCoroutine(whole(reactor)))
+    try:
+        react(lambda reactor: Deferred.fromCoroutine(whole(reactor)))
+    except SystemExit as end:
+        raise SystemExit(end.code if end.code or ended else INTERRUPTED) from None
+
+
+def run_alone(work: Callable[[], int]) -> None:
+    """Do work that needs neither the service nor a reactor, and end as `run` does."""
+    try:
+        status = work()
+    except FaultError as fault:
+        click.echo(f"dtkdns: {sentence(fault)}", err=True)
+        status = 1
+    except click.Abort:
+        click.echo("\nNothing was done.", err=True)
+        status = 1
+    raise SystemExit(status)
+
+
+def sentence(fault: FaultError) -> str:
+    """What is wrong and what to do, as one line."""
+    return plain(f"{fault.wrong} {fault.advice}")
+
+
+def confirm(question: str) -> bool:
+    """Ask the person; Ctrl-C is an answer too, which the reactor would not hear meanwhile.
+
+    Raises `click.Abort`.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return click.confirm(question)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def print_json(value: object) -> None:
+    """One object for programs."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value)))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+import msgspec
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -23,76 +24,108 @@ MANY = 20
 """Records that are shown each."""
 
 
-async def wait(name: str, *, gone: bool, seconds: float, clock: IReactorTime) -> list[str]:
+class Waited(msgspec.Struct, frozen=True):
+    """What `dtkdns wait --json` prints."""
+
+    name: str
+    gone: bool
+    """Whether it no longer resolves."""
+    addresses: list[str]
+
+
+async def wait(name: str, *, gone: bool, seconds: float, clock: IReactorTime) -> Waited:
     """Wait until the system's resolver has addresses for a name, or with `gone` until it has none.
 
-    Returns them. Raises `FaultError` after so many seconds.
+    Raises `FaultError` after so many seconds, and for what is no name.
     """
+    owner = names.to_ascii(name)
+    if not names.is_owner(owner):
+        raise FaultError(f"{name} is no host name.", "It has letters, digits and hyphens, with dots between.")
     end = clock.seconds() + seconds
     while True:
-        found = await resolved(name)
+        found = await resolved(owner)
         if bool(found) is not gone:
-            return found
+            return Waited(owner, gone, found)
         if clock.seconds() >= end:
             state = f"still resolves to {', '.join(found)}" if gone else "does not resolve"
-            raise FaultError(f"{name} {state} after {seconds:g} s.", "dtkdns status says what is wrong.")
+            raise FaultError(f"{owner} {state} after {seconds:g} s.", "dtkdns status says what is wrong.")
         await deferLater(clock, LOOK_SECONDS)
 
 
 @frozen
-class Forgotten:
-    """What would go, or has gone."""
+class Owned:
+    """A record, by its name and its type."""
+
+    name: str
+    type: str
+
+
+@frozen
+class Forgettable:
+    """What would go."""
 
     cluster: str
     path: str
     """What is to be deleted."""
-    records: tuple[str, ...]
-    """Each as name and type."""
+    records: tuple[Owned, ...]
 
 
-async def find_name(webhook: Webhook, name: str, cluster: str) -> Forgotten:
+class Forgotten(msgspec.Struct, frozen=True):
+    """What has gone, as `dtkdns forget --json` prints it."""
+
+    forgotten: bool
+    """Whether it has; else it would."""
+    cluster: str
+    records: tuple[Owned, ...]
+    warning: str = ""
+
+
+async def find_name(webhook: Webhook, name: str, cluster: str) -> Forgettable:
     """What belongs to a name: its records; external-dns' own notes go with them. Raises `FaultError`."""
     base = "" if cluster == DEFAULT else f"/clusters/{cluster}"
-    reply = await webhook.call("GET", f"{base}/records")
-    require(reply, 200)
     owner = names.to_ascii(name)
-    found = [
-        f"{one.get('dnsName', '')} ({one.get('recordType', '')})"
-        for one in decoded(reply, list[Document])
-        if names.to_ascii(one.get("dnsName") or "") == owner
-    ]
+    found = tuple(one for one in await _records(webhook, base) if names.to_ascii(one.name) == owner)
     if not found:
         raise FaultError(f"Cluster {cluster} has no record of {name}.", "dtkdns status lists the names.")
-    return Forgotten(cluster, f"{base}/names/{owner}", tuple(found))
+    return Forgettable(cluster, f"{base}/names/{owner}", found)
 
 
-async def find_cluster(webhook: Webhook, cluster: str) -> Forgotten:
+async def find_cluster(webhook: Webhook, cluster: str) -> Forgettable:
     """What belongs to a cluster. Raises `FaultError`."""
     status = await fetch_status(webhook)
     if cluster not in {one.name for one in status.clusters}:
         known = ", ".join(one.name for one in status.clusters)
         raise FaultError(f"There is no cluster {cluster}.", f"These are known: {known or 'none'}.")
-    reply = await webhook.call("GET", f"/clusters/{cluster}/records")
+    base = f"/clusters/{cluster}"
+    return Forgettable(cluster, base, await _records(webhook, base))
+
+
+async def _records(webhook: Webhook, base: str) -> tuple[Owned, ...]:
+    reply = await webhook.call("GET", f"{base}/records")
     require(reply, 200)
-    found = [f"{one.get('dnsName', '')} ({one.get('recordType', '')})" for one in decoded(reply, list[Document])]
-    return Forgotten(cluster, f"/clusters/{cluster}", tuple(found))
+    return tuple(
+        Owned(plain(one.get("dnsName") or ""), plain(one.get("recordType") or ""))
+        for one in decoded(reply, list[Document])
+    )
 
 
-async def forget(webhook: Webhook, found: Forgotten, confirm: Callable[[str], bool]) -> bool:
-    """Show what would go, ask, and delete it; whether it was. Raises `FaultError`."""
+async def forget(
+    webhook: Webhook, found: Forgettable, confirm: Callable[[str], bool], tell: Callable[[str], object]
+) -> Forgotten:
+    """Show what would go, ask, and delete it. Raises `FaultError`."""
     number = len(found.records)
     for record in found.records[:MANY]:
-        say(f"  {record}")
+        tell(f"  {record.name} ({record.type})")
     if number > MANY:
-        say(f"  and {number - MANY} more")
+        tell(f"  and {number - MANY} more")
     if not confirm(f"Forget {number} record{'' if number == 1 else 's'} of cluster {found.cluster}?"):
-        say("Nothing was forgotten.")
-        return False
+        tell("Nothing was forgotten.")
+        return Forgotten(False, found.cluster, found.records)
     reply = await webhook.call("DELETE", found.path)
     require(reply, 200, b"application/json")
-    warning = decoded(reply, dict[str, Any]).get("warning")
-    say(f"Forgotten. {warning}" if warning else "Forgotten.")
-    return True
+    warning = plain(decoded(reply, dict[str, Any]).get("warning") or "")
+    tell(f"Forgotten. {warning}".rstrip())
+    return Forgotten(True, found.cluster, found.records, warning)
 
 
 def say(text: str) -> None:

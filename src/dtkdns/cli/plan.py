@@ -133,6 +133,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """Whether all is now as it should be."""
     steps: list[str]
     """What was to be done, the first line of each."""
+    left: list[str] = []
+    """What is left for the person to do, as sentences."""
 
 
 def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -158,22 +160,24 @@ def text(steps: Iterable[Step]) -> str:
     return plain_lines("\n".join(f"- {step.shown()}" for step in steps))
 
 
-def ask_and_make(steps: Sequence[Step], *, yes: bool, as_json: bool) -> bool:
-    """Show the steps, ask, and take them; whether they were taken. Raises `FaultError`.
+def ask_and_make(steps: Sequence[Step], *, yes: bool, as_json: bool, left: Callable[[], list[str]] = list) -> bool:
+    """Show the steps, ask, take them, and say what is left to do then; whether they were taken.
 
-    With `as_json` nothing is shown or asked but what `yes` says, and the outcome is printed.
+    With `as_json` nothing is shown or asked but what `yes` says, and the outcome is printed. Raises `FaultError`.
     """
     if not as_json:
         click.echo(text(steps))
         click.echo()
     agreed = yes or (not as_json and click.confirm("Do it?"))
+    after: list[str] = []
     if agreed:
         make(steps)
-    elif not as_json:
-        click.echo("Nothing was done.")
+        after = left()
     if as_json:
         said = [plain(step.shown().partition("\n")[0].removesuffix(":")) for step in steps]
-        click.echo(msgspec.json.format(msgspec.json.encode(Outcome(agreed, said))))
+        click.echo(msgspec.json.format(msgspec.json.encode(Outcome(agreed, said, after))))
+    else:
+        click.echo("\n".join(after) if agreed else "Nothing was done.")
     return agreed
 
 

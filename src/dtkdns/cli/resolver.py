@@ -184,3 +184,9 @@ def text(recipe: Recipe) -> str:
         lines += ["", "Then:", "", *(f"    {command}" for command in recipe.apply)]
     lines += ["", "To undo it:", "", *(f"    {command}" for command in recipe.undo)]
     return "\n".join(lines)
+
+
+def as_object(recipe: Recipe) -> dict[str, object]:
+    """The recipe for a program."""
+    files = [{"path": path, "text": content} for path, content in recipe.files]
+    return {"resolver": recipe.resolver, "files": files, "apply": recipe.apply, "undo": recipe.undo}

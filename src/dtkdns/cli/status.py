@@ -3,42 +3,62 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dtkdns.cli.silence import silences
 from dtkdns.projection import Reason
 from dtkdns.status import DNSStatus, ExternalDNSStatus, HiddenStatus, HostsStatus, ServiceStatus
 
 MANY = 5
-"""Sentences of one kind that are said each; above it there is one with their number."""
+"""Sentences of one kind that are said each, and domains of one cluster; above it there is their number."""
+MOST_NAMES = 40
+"""Names that are listed; of more than these, the newest."""
+SHORT = 15
+"""Letters of a text that is not broken where its column is one of `WHOLE`: those of an IPv4 address."""
+WHOLE = {"Address", "Names", "Records", "Since"}
 
 
-def screen(status: ServiceStatus, url: str, now: datetime) -> RenderableType:
-    """All of it, for a terminal."""
+def screen(status: ServiceStatus, url: str, now: datetime, most: int | None = MOST_NAMES) -> RenderableType:
+    """All of it, for a terminal; with at most so many names, or all where `most` is None."""
     parts: list[RenderableType] = [
         Text(f"dtkdns {status.version} at {url}, running for {ago(now - status.started)}"),
         Text(),
     ]
-    wrong = list(faults(status))
+    wrong = list(faults(status, now))
     parts += [Text.assemble(("! ", "bold red"), sentence) for sentence in wrong]
     if not wrong:
         parts.append(Text("All is as it should be.", "green"))
     parts += [Text.assemble(("- ", "bold yellow"), sentence) for sentence in notes(status)]
     parts += [Text(), _clusters(status, now), Text(), _faces(status)]
     if status.names:
-        parts += [Text(), _names(status, now)]
+        parts += [Text(), _names(status, now, most)]
+    older = 0 if most is None else max(len(status.names) - most, 0)
+    if older:
+        parts += [Text(), Text(f"The newest {most} of {len(status.names)} names: --all lists the others too.")]
     return Group(*parts)
 
 
-def faults(status: ServiceStatus) -> Iterator[str]:
+def faults(status: ServiceStatus, now: datetime) -> Iterator[str]:
     """What is wrong, a sentence each."""
     for part in status.ready.parts:
         if not part.ok:
             yield f"{part.part}: {part.detail}"
+    yield from unshowable(status)
+    for silence in silences(status, now):
+        yield (
+            f"external-dns of cluster {silence.cluster} has been silent for {ago(now - silence.last)} (it came"
+            f" every {ago(silence.interval)}): is it running (kubectl -n external-dns get pods)?"
+        )
+    yield from conflicts(status)
+
+
+def unshowable(status: ServiceStatus) -> Iterator[str]:
+    """The clusters of which nothing can be shown, a sentence each."""
     for cluster in status.clusters:
         if not cluster.domains:
             yield (
@@ -47,6 +67,10 @@ def faults(status: ServiceStatus) -> Iterator[str]:
             )
         elif not cluster.addresses:
             yield f"The address of cluster {cluster.name} is not known: --cluster-ip, or POST /clusterip."
+
+
+def conflicts(status: ServiceStatus) -> Iterator[str]:
+    """The names that more than one wants to decide, a sentence each, or their number."""
     yield from _several([f"{one.name}: {one.sentence}." for one in status.conflicts], "names are in conflict")
 
 
@@ -73,27 +97,27 @@ def _several(sentences: list[str], what: str) -> Iterator[str]:
 
 
 def _clusters(status: ServiceStatus, now: datetime) -> Table:
-    table = _table("Cluster", "Domains", "Address", "Names", "Records", "external-dns")
+    rows = []
     passes: dict[str, list[ExternalDNSStatus]] = {}
     for one in status.external_dns:
         passes.setdefault(one.cluster, []).append(one)
     for cluster in status.clusters:
         last = max((one.last_pass for one in passes.get(cluster.name, ())), default=None)
         seen = f"{ago(now - last)} ago" if last is not None else "not seen yet"
-        _add(
-            table,
-            cluster.name,
-            " ".join(cluster.domains) or "none",
-            " ".join(cluster.addresses) or "not known",
-            str(cluster.names),
-            str(cluster.records),
-            seen,
-        )
-    return table
+        domains, addresses = "\n".join(_few(cluster.domains)), "\n".join(cluster.addresses)
+        numbers = str(cluster.names), str(cluster.records)
+        rows.append((cluster.name, domains or "none", addresses or "not known", *numbers, seen))
+    return _table(("Cluster", "Domains", "Address", "Names", "Records", "external-dns"), rows)
+
+
+def _few(domains: Sequence[str]) -> Iterator[str]:
+    yield from domains[:MANY]
+    if len(domains) > MANY:
+        yield f"and {len(domains) - MANY} more"
 
 
 def _faces(status: ServiceStatus) -> Table:
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, 2, 0, 0))
     _add(table, "Hosts file", _hosts(status.hosts))
     _add(table, "DNS", _dns(status.dns))
     return table
@@ -111,19 +135,30 @@ def _dns(dns: DNSStatus | None) -> str:
     return "off" if dns is None else f"{', '.join(dns.addresses) or 'not listening'}; {dns.answers} answers"
 
 
-def _names(status: ServiceStatus, now: datetime) -> Table:
+def _names(status: ServiceStatus, now: datetime, most: int | None) -> Table:
     several = len(Counter(one.cluster for one in status.names)) > 1
-    table = _table("Name", "Address", "From", "Since")
-    for one in status.names:
-        source = f"{one.cluster} {one.resource}" if several else one.resource
-        _add(table, one.name, " ".join(one.addresses), source, ago(now - one.since))
-    return table
+    names = status.names
+    if most is not None and len(names) > most:
+        names = tuple(sorted(names, key=lambda one: one.since, reverse=True)[:most])
+    rows = [
+        (
+            one.name,
+            "\n".join(one.addresses),
+            f"{one.cluster} {one.resource}" if several else one.resource,
+            ago(now - one.since),
+        )
+        for one in names
+    ]
+    return _table(("Name", "Address", "From", "Since"), rows)
 
 
-def _table(*columns: str) -> Table:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for at, head in enumerate(heads):
+        whole = head in WHOLE and all(len(line) <= SHORT for row in rows for line in row[at].split("\n"))
+        table.add_column(head, overflow="fold", no_wrap=whole)
+    for row in rows:
+        _add(table, *row)
     return table
 
 
@@ -139,8 +174,3 @@ def ago(time: timedelta) -> str:
         if seconds >= length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
-
-
-def show(console: Console, status: ServiceStatus, url: str, now: datetime) -> None:
-    """Print the screen."""
-    console.print(screen(status, url, now))

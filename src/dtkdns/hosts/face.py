@@ -50,11 +50,15 @@ class FormerHostsFile:
         """Take the block out if there is one; says what it did, or what it could not do."""
         path = self.file.path
         try:
-            block = read(read_text(self.file.target))
-            if block is None or block.state != self.state:
-                return
-            self.file.edit(lambda text: remove(text, self.file.ours))
+            if self.take_out():
+                _log.info("{path} is kept no longer: the block of dtkdns is taken out.", path=path)
         except HostsFileError as error:
             _log.warn("{error} Names that stand in {path} still win over DNS.", error=error, path=path)
-        else:
-            _log.info("{path} is kept no longer: the block of dtkdns is taken out.", path=path)
+
+    def take_out(self) -> bool:
+        """Take the block out, and say whether there was one. Raises `HostsFileError`."""
+        block = read(read_text(self.file.target))
+        if block is None or block.state != self.state:
+            return False
+        self.file.edit(lambda text: remove(text, self.file.ours))
+        return True

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import socket
 import stat
+from itertools import pairwise
 from pathlib import Path
 
+from attrs import frozen
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
@@ -16,6 +18,10 @@ from dtkdns.smoke.report import FaultError
 LOOKUP_SECONDS = 5.0
 """How long one look may take: a nameserver that does not answer takes longer."""
 NSSWITCH = Path("/etc/nsswitch.conf")
+LOCAL_SOURCES = frozenset({"myhostname", "mymachines", "mdns_minimal", "mdns4_minimal", "mdns6_minimal"})
+"""Sources of nsswitch.conf(5) that know only this machine, its containers, and names in `local`."""
+RESOLVE = "resolve"
+"""The source that asks systemd-resolved (nss-resolve(8))."""
 
 
 def in_hosts_file(path: Path, name: str) -> list[str]:
@@ -46,21 +52,58 @@ def _getaddrinfo(name: str) -> list[str]:
     return sorted({str(address[0]) for *_, address in found})
 
 
+@frozen
+class Suspicion:
+    """Why the C library may not see what the hosts file has."""
+
+    wrong: str
+    advice: str
+    unread: bool
+    """Whether the file is not looked at, rather than late."""
+
+
+def sources_of(nsswitch: str) -> list[str] | None:
+    """Where hosts are looked up, with the actions in brackets (nsswitch.conf(5)); None where that is not said."""
+    found = re.search(r"^\s*hosts:([^#\n]*)", nsswitch, re.MULTILINE)
+    return None if found is None else re.findall(r"\[[^\]]*\]|[^\s\[]+", found[1])
+
+
+def suspicion(nsswitch: str, path: Path = NSSWITCH, *, resolved_reads: bool = False) -> Suspicion | None:
+    """What in the text of nsswitch.conf(5) keeps the hosts file from being read first; None where nothing does.
+
+    With `resolved_reads` systemd-resolved is known to read the file itself, so that it may be asked first.
+    """
+    sources = sources_of(nsswitch)
+    if sources is None:
+        return Suspicion(f"There is no line 'hosts:' in {path}.", "Add 'hosts: files dns'.", unread=False)
+    harmless = LOCAL_SOURCES | ({RESOLVE} if resolved_reads else set())
+    there = "files" in sources
+    first = sources[: sources.index("files")] if there else sources
+    others = [source for source in first if not source.startswith("[") and source not in harmless]
+    if there and others:
+        ends = any(_ends_search(action) for source, action in pairwise(first) if source in others)
+        return Suspicion(
+            f"{path} asks {others[0]!r} before 'files'.",
+            "Put 'files' in front, or look at what it answers with getent ahosts NAME.",
+            unread=ends,
+        )
+    if not there and not (resolved_reads and RESOLVE in sources):
+        return Suspicion(f"{path} says 'hosts: {' '.join(sources)}'.", "Put 'files' in front.", unread=True)
+    return None
+
+
+def _ends_search(action: str) -> bool:
+    """Whether nothing else is asked for a name that a source does not have."""
+    return re.match(r"\[.*(NOTFOUND|!(?!NOTFOUND)\w+)\s*=\s*return", action, re.IGNORECASE) is not None
+
+
 def advice_for_the_resolver(nsswitch: Path = NSSWITCH) -> str:
-    """What to try when the hosts file has a name that does not resolve (nsswitch.conf(5))."""
+    """What to try when the hosts file has a name that does not resolve."""
     try:
         text = nsswitch.read_text("utf-8", "replace")
     except OSError:
         text = ""
-    found = re.search(r"^\s*hosts:([^#\n]*)", text, re.MULTILINE)
-    if found is None:
-        return f"There is no line 'hosts:' in {nsswitch}: add 'hosts: files dns'."
-    sources = found[1].split()
-    if "files" not in sources:
-        return f"{nsswitch} says 'hosts:{found[1].rstrip()}': put 'files' in front."
-    if sources[0] != "files":
-        return (
-            f"{nsswitch} asks {sources[0]!r} before 'files': put 'files' in front, or look at what"
-            " it answers with getent ahosts NAME."
-        )
+    found = suspicion(text, nsswitch)
+    if found is not None:
+        return f"{found.wrong} {found.advice}"
     return "'files' comes first in nsswitch.conf: does nscd or another cache stand between (sudo nscd -i hosts)?"

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -48,12 +48,22 @@ ip link set lo up
 """
 
 _BOOT = r"""
+bind() {
+    if [ -d "$1" ]; then mkdir -p ".$1"; else mkdir -p ".${1%/*}"; [ -e ".$1" ] || touch ".$1"; fi
+    mount --bind "$1" ".$1"
+    mount -o remount,bind,ro ".$1"
+}
 cd "$BOX/root"
 mount -t proc proc proc
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=755 run run
 mount -t tmpfs -o mode=1777 tmp tmp
 mkdir -p run/systemd
+# A container manager leaves its payload mounts that reach the namespaces of its services.
+mount --make-rshared .
+echo "$BOUND" | while read -r path; do
+    [ -z "$path" ] || bind "$path"
+done
 exec env -i container=other PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin \
     chroot . /usr/lib/systemd/systemd --system --unit=desktop.target --log-target=console --show-status=false
 """
@@ -80,6 +90,8 @@ class Box:
     """The process that keeps the other network."""
     configured: bool
     """Whether the tests give the desktop its address; else a program of the desktop does so."""
+    bound: Sequence[Path] = ()
+    """What it has of this machine's files, in the same places, without the right to change them."""
     init: int = field(default=0)
 
     @property
@@ -157,8 +169,10 @@ def _held(*arguments: str, environment: dict[str, str], script: str) -> Iterator
 
 
 @contextmanager
-def desktop(directory: Path, base: Path, prepare: str, *, configured: bool = True) -> Iterator[Box]:
-    """A desktop whose files are those of `base`, which does not change.
+def desktop(
+    directory: Path, base: Path, prepare: str, *, configured: bool = True, bound: Sequence[Path] = ()
+) -> Iterator[Box]:
+    """A desktop whose files are those of `base`, which does not change, and of `bound`.
 
     `prepare` is a script that runs in its root directory before it is booted.
     """
@@ -175,7 +189,7 @@ def desktop(directory: Path, base: Path, prepare: str, *, configured: bool = Tru
             script=_MOUNTS,
         ) as holder,
     ):
-        box = Box(place / "root", holder, office, configured)
+        box = Box(place / "root", holder, office, configured, bound)
         _outside(holder, f"cd {box.root}\n{_PREPARE}\n{prepare}")
         _connect(box)
         with booted(box):
@@ -189,6 +203,14 @@ chmod +x usr/local/bin/sudo
 printf '[Unit]\\nRequires=basic.target dbus.service\\nAfter=basic.target dbus.service\\nAllowIsolate=yes\\n' \\
     > etc/systemd/system/desktop.target
 for unit in {" ".join(_OFF)}; do ln -sf /dev/null etc/systemd/system/$unit; done
+if ip link add tried type dummy 2>/dev/null; then
+    ip link delete tried
+else
+    # A kernel without this type of link has another one that carries nothing.
+    printf '%s\\n' '#!/bin/sh' 'for word do' '    shift' '    [ "$word" != dummy ] || word=ifb' \\
+        '    set -- "$@" "$word"' 'done' 'exec /usr/bin/ip "$@"' > usr/local/bin/ip
+    chmod +x usr/local/bin/ip
+fi
 echo 0123456789abcdef0123456789abcdef > etc/machine-id
 printf '127.0.0.1 localhost desktop\\n' > etc/hosts
 chroot . systemd-sysusers
@@ -232,7 +254,7 @@ def booted(box: Box) -> Iterator[Box]:
             stdin=subprocess.DEVNULL,
             stdout=opened,
             stderr=opened,
-            env=os.environ | {"BOX": str(box.root.parent)},
+            env=os.environ | {"BOX": str(box.root.parent), "BOUND": "\n".join(map(str, box.bound))},
         )
     try:
         box.init = until(lambda: _child_of(process.pid), seconds=BOOT_SECONDS, every=0.02)

@@ -1,0 +1,163 @@
+"""Asks the machine and the service, and has what they say judged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.internet.task import deferLater
+
+from dtkdns.cli.client import fetch_status
+from dtkdns.cli.doctor import browsers, hosts, resolution, service, writers
+from dtkdns.cli.doctor.finding import Finding, Level
+from dtkdns.cli.doctor.firewall import firewall
+from dtkdns.cli.doctor.machine import Machine
+from dtkdns.cli.doctor.networks import networks_of_vms, not_heard
+from dtkdns.cli.resolver import find_resolver, processes, systemd_version
+from dtkdns.cli.silence import silences
+from dtkdns.smoke.lookup import resolved
+from dtkdns.smoke.report import FaultError
+from dtkdns.smoke.webhook import Webhook
+from dtkdns.status import ServiceStatus
+
+HOSTS = "/etc/hosts"
+RESOLV_CONF = "/etc/resolv.conf"
+NSSWITCH = "/etc/nsswitch.conf"
+SYSTEMD = ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd")
+"""Where resolved.conf(5) may be, in the order in which they count."""
+CLOUD = "/etc/cloud"
+AGAIN_SECONDS = 1.0
+"""After which the hosts file is looked at once more: a change may have been under way."""
+
+
+async def examine(machine: Machine, webhook: Webhook, local_url: str, reactor: Any) -> AsyncIterator[Finding]:
+    """What each check comes to; `local_url` is where the service of this machine is called."""
+    status = None
+    try:
+        status = await fetch_status(webhook)
+    except FaultError as error:
+        yield service.unreachable(error, _unit(machine), await _elsewhere(webhook, local_url))
+    else:
+        yield service.reachable(status, webhook.url)
+        now = datetime.now(UTC)
+        for found in (service.parts(status), service.clusters(status), service.callers(status, now)):
+            for one in found:
+                yield one
+        if status.host:
+            yield service.host_ip(status.host, await resolved(status.host.strip("[]")), machine.attached())
+        for one in await _hosts_file(machine, webhook, status, reactor):
+            yield one
+    for one in _machine(machine, status):
+        yield one
+    for one in _firewall(machine, status, _port(webhook.url)):
+        yield one
+
+
+def _unit(machine: Machine) -> service.Unit:
+    asked = machine.run(["systemctl", "show", "--property=LoadState,ActiveState", "dtkdns"])
+    return service.read_unit(asked.stdout if asked.returncode == 0 else "")
+
+
+async def _elsewhere(webhook: Webhook, url: str) -> str:
+    """The URL of the service of this machine, where another one was asked and this one answers; else empty."""
+    if url == webhook.url:
+        return ""
+    other = Webhook(url, webhook.credentials, webhook.call_seconds, webhook.reactor)
+    try:
+        await fetch_status(other)
+    except FaultError:
+        return ""
+    finally:
+        await other.close()
+    return url
+
+
+async def _hosts_file(machine: Machine, webhook: Webhook, status: ServiceStatus, reactor: Any) -> list[Finding]:
+    kept = status.hosts
+    if kept is None:
+        return [hosts.left_behind(HOSTS, machine.data(HOSTS))]
+    if kept.failing or kept.held:
+        return []  # the parts say so
+    found = hosts.freshness(status, kept, machine.data(kept.path))
+    if found.level is Level.FAULT:
+        await deferLater(reactor, AGAIN_SECONDS)
+        found = hosts.freshness(await fetch_status(webhook), kept, machine.data(kept.path))
+    return [found, hosts.way(kept)]
+
+
+def _machine(machine: Machine, status: ServiceStatus | None) -> Iterator[Finding]:
+    """The checks of this machine, with what is known of the service if it answers."""
+    kept = status is None or status.hosts is not None
+    domains = _domains(status)
+    if kept:
+        yield from _lookups(machine)
+    if status is not None and domains:
+        asked = resolution.Asked(status.dns, domains, _resolver(machine), kept)
+        texts = {path: machine.text(path) for path in resolution.recipe_paths(domains) if machine.has(path)}
+        yield resolution.recipe(asked, texts)
+    if kept:
+        path = status.hosts.path if status is not None and status.hosts is not None else HOSTS
+        yield from list(_writers(machine, path)) or [writers.nobody()]
+    yield from list(_browsers(machine, domains)) or [browsers.nothing()]
+
+
+def _domains(status: ServiceStatus | None) -> tuple[str, ...]:
+    clusters = () if status is None else status.clusters
+    return tuple(dict.fromkeys(domain for cluster in clusters for domain in cluster.domains))
+
+
+def _lookups(machine: Machine) -> Iterator[Finding]:
+    nsswitch = machine.text(NSSWITCH)
+    main = [f"{directory}/resolved.conf" for directory in SYSTEMD]
+    drop_ins = [machine.texts(f"{directory}/resolved.conf.d", "*.conf") for directory in SYSTEMD]
+    told_in = resolution.reads_hosts(
+        {path: machine.text(path) for path in main if machine.has(path)}, resolution.in_order(drop_ins)
+    )
+    used = resolution.uses_resolved(nsswitch, machine.text(RESOLV_CONF))
+    yield resolution.order(nsswitch, resolved_reads=used and not told_in)
+    if used:
+        yield resolution.resolved(told_in)
+
+
+def _resolver(machine: Machine) -> str | None:
+    version = systemd_version(machine.run(["resolvectl", "--version"]).stdout)
+    return find_resolver(machine.text(RESOLV_CONF), version, processes(machine.at("/proc")))
+
+
+def _writers(machine: Machine, path: str) -> Iterator[Finding]:
+    if not machine.has(f"{CLOUD}/cloud-init.disabled"):
+        main = f"{CLOUD}/cloud.cfg"
+        yield from writers.cloud_init({main: machine.text(main)} | machine.texts(f"{main}.d", "*.cfg"))
+    hosts_file = machine.at(path)
+    target = os.readlink(hosts_file) if os.path.islink(hosts_file) else ""
+    yield from writers.nixos(is_nixos=machine.has("/etc/NIXOS"), target=target)
+    yield from writers.docker_desktop(machine.data(path))
+
+
+def _browsers(machine: Machine, domains: tuple[str, ...]) -> Iterator[Finding]:
+    for directory in browsers.CHROMIUM:
+        yield from browsers.chromium(machine.texts(directory, "*.json"))
+    for directory, pattern in browsers.FIREFOX:
+        yield from browsers.firefox(machine.texts(directory, pattern), domains)
+
+
+def _firewall(machine: Machine, status: ServiceStatus | None, port: int) -> Iterator[Finding]:
+    attached = machine.attached()
+    bridges = {name for name, _ in attached if machine.has(f"/sys/class/net/{name}/bridge")}
+    addresses: list[str] = []
+    peers: list[str] = []
+    if status is not None:
+        addresses = [address for cluster in status.clusters for address in cluster.addresses]
+        silent = {one.cluster for one in silences(status, datetime.now(UTC))}
+        peers = [one.peer for one in status.external_dns if one.cluster not in silent]
+    networks, certain = networks_of_vms(attached, bridges, addresses)
+    configuration = machine.text("/etc/ufw/ufw.conf")
+    yield from firewall(machine.run, configuration, not_heard(networks, peers), port, certain=certain)
+
+
+def _port(url: str) -> int:
+    parts = urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)

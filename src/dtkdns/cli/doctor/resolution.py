@@ -1,0 +1,136 @@
+"""Judgements of how programs look names up: nsswitch.conf(5), systemd-resolved, and the recipe for DNS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from dtkdns.cli.doctor.finding import Finding, fault, note, warning, well
+from dtkdns.cli.resolver import RESOLVERS, STUB, Recipe, recipe_for
+from dtkdns.smoke.lookup import RESOLVE, sources_of, suspicion
+from dtkdns.status import DNSStatus
+
+DELEGATE = "systemd-resolved"
+LINK = "systemd-resolved before 258"
+"""The recipe that works in newer versions too."""
+SHOW = "dtkdns resolver prints it."
+
+
+def uses_resolved(nsswitch: str, resolv_conf: str) -> bool:
+    """Whether programs ask systemd-resolved."""
+    return STUB in resolv_conf or RESOLVE in (sources_of(nsswitch) or [])
+
+
+def order(nsswitch: str, *, resolved_reads: bool) -> Finding:
+    """Whether the C library reads the hosts file before others can answer, or systemd-resolved does it for it."""
+    found = suspicion(nsswitch, resolved_reads=resolved_reads)
+    if found is None:
+        return well("lookup order", "The hosts file comes first.")
+    judge = fault if found.unread else warning
+    return judge("lookup order", found.wrong, found.advice)
+
+
+def reads_hosts(main: Mapping[str, str], drop_ins: Mapping[str, str]) -> str:
+    """The file in which systemd-resolved is told not to read the hosts file; empty where it reads it.
+
+    By their paths and in the order of resolved.conf(5): main files, of which the first counts, and drop-ins.
+    """
+    texts = dict(list(main.items())[:1]) | dict(drop_ins)
+    said = ""
+    for path, text in texts.items():
+        section = ""
+        for line in map(str.strip, text.splitlines()):
+            if line.startswith("["):
+                section = line
+            key, equals, value = line.partition("=")
+            if section == "[Resolve]" and equals and key.strip() == "ReadEtcHosts":
+                said = path if value.strip().lower() in {"no", "n", "false", "f", "off", "0"} else ""
+    return said
+
+
+def in_order(directories: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The drop-ins of several directories as they are read: by name, each from the first directory that has it."""
+    chosen: dict[str, tuple[str, str]] = {}
+    for directory in directories:
+        for path, text in directory.items():
+            chosen.setdefault(Path(path).name, (path, text))
+    return dict(chosen[name] for name in sorted(chosen))
+
+
+def resolved(told_in: str) -> Finding:
+    """Whether systemd-resolved, which programs ask, reads the hosts file."""
+    if not told_in:
+        return well("systemd-resolved", "It reads the hosts file.")
+    return fault(
+        "systemd-resolved",
+        f"It does not read the hosts file: {told_in} says ReadEtcHosts=no.",
+        "Remove that line, then: sudo systemctl restart systemd-resolved",
+    )
+
+
+@frozen
+class Asked:
+    """What the resolver of this machine is to ask dtkdns for, and what is known of that resolver."""
+
+    dns: DNSStatus | None
+    domains: tuple[str, ...]
+    resolver: str | None
+    """One of `RESOLVERS`; None where it cannot be told."""
+    hosts_kept: bool
+
+    @property
+    def recipes(self) -> list[Recipe]:
+        """Each of them would do."""
+        assert self.dns is not None  # noqa: S101 (else there is nothing to ask)
+        host, _, port = self.dns.addresses[0].rpartition(":")
+        several = [self.resolver, LINK] if self.resolver == DELEGATE else [self.resolver]
+        return [recipe_for(name, self.domains, host.strip("[]"), int(port)) for name in several if name]
+
+
+def recipe_paths(domains: Sequence[str]) -> list[str]:
+    """The files of all the recipes."""
+    recipes = (recipe_for(name, domains, "127.0.0.1", 5053) for name in RESOLVERS)
+    return [path for one in recipes for path, _ in _with_domains(one, domains)]
+
+
+def recipe(asked: Asked, texts: Mapping[str, str]) -> Finding:
+    """Whether the resolver asks dtkdns for what it should; `texts` has those of `recipe_paths` that there are."""
+    if asked.dns is None or not asked.dns.addresses:
+        if texts:
+            return fault(
+                "resolver",
+                f"It is told to ask dtkdns ({', '.join(texts)}), which answers no DNS.",
+                f"Start dtkdns with --dns, or remove the recipe: sudo rm {' '.join(texts)}",
+            )
+        return well("resolver", "It does not ask dtkdns, which answers no DNS.")
+    lacking = (
+        "wildcards, and what nslookup asks for, do not resolve."
+        if asked.hosts_kept
+        else "no name resolves: no hosts file is kept."
+    )
+    if asked.resolver is None:
+        judge = note if asked.hosts_kept else fault
+        return judge(
+            "resolver",
+            f"It cannot be told which one answers on this machine; if it does not ask dtkdns, {lacking}",
+            "dtkdns resolver --for NAME prints its recipe, if it is one of those that are known.",
+        )
+    needed = [_with_domains(one, asked.domains) for one in asked.recipes]
+    if any(all(texts.get(path) == text for path, text in files) for files in needed):
+        return well("resolver", f"{asked.resolver} asks dtkdns for {', '.join(asked.domains)}.")
+    judge = warning if asked.hosts_kept else fault
+    other = [path for files in needed for path, _ in files if path in texts]
+    if other:
+        return judge(
+            "resolver",
+            f"{', '.join(other)} has other domains, or another port, than dtkdns has now.",
+            f"Write it anew: {SHOW}",
+        )
+    return judge("resolver", f"{asked.resolver} does not ask dtkdns, so {lacking}", f"Follow its recipe: {SHOW}")
+
+
+def _with_domains(one: Recipe, domains: Sequence[str]) -> list[tuple[str, str]]:
+    """The files that name the domains; what the others say may stand elsewhere too."""
+    return [(path, text) for path, text in one.files if any(domain in path + text for domain in domains)]

@@ -1,0 +1,139 @@
+"""Judgements of the service: whether it answers, what it says of itself, and who calls it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from attrs import frozen
+
+from dtkdns.access import Interface
+from dtkdns.cli.doctor.finding import Finding, fault, note, warning, well
+from dtkdns.cli.silence import silences, unseen
+from dtkdns.cli.status import ago, conflicts, unshowable
+from dtkdns.rdata import Address
+from dtkdns.smoke.report import FaultError
+from dtkdns.status import ServiceStatus
+
+PODS = "kubectl -n external-dns get pods"
+
+
+@frozen
+class Unit:
+    """How systemd has the service: `LoadState` and `ActiveState` of org.freedesktop.systemd1(5)."""
+
+    load: str = ""
+    """Empty where there is no systemd to ask."""
+    active: str = ""
+
+    @property
+    def installed(self) -> bool:
+        return self.load == "loaded"
+
+
+def read_unit(said: str) -> Unit:
+    """What `systemctl show --property=LoadState,ActiveState` says."""
+    found = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    return Unit(found.get("LoadState", ""), found.get("ActiveState", ""))
+
+
+def reachable(status: ServiceStatus, url: str) -> Finding:
+    return well("service", f"dtkdns {status.version} answers at {url}.")
+
+
+def unreachable(error: FaultError, unit: Unit, elsewhere: str) -> Finding:
+    """Why the service does not answer; `elsewhere` is the URL of one that does, or empty."""
+    if elsewhere:
+        return fault("service", error.wrong, f"One answers at {elsewhere}: leave out --url and DTKDNS_URL.")
+    if unit.installed and unit.active == "failed":
+        return fault("service", f"{error.wrong} Its unit has failed.", "journalctl -u dtkdns says why.")
+    if unit.installed and unit.active == "inactive":
+        return fault(
+            "service", f"{error.wrong} It is installed, but stopped.", "Start it: sudo systemctl start dtkdns"
+        )
+    if unit.installed:
+        return fault(
+            "service",
+            f"{error.wrong} Its unit is {unit.active}.",
+            "journalctl -u dtkdns says on which port it listens: give that with --url.",
+        )
+    return fault("service", error.wrong, error.advice)
+
+
+def parts(status: ServiceStatus) -> Iterator[Finding]:
+    """What /readyz says."""
+    wrong = [part for part in status.ready.parts if not part.ok]
+    for part in wrong:
+        detail = part.detail if part.detail.endswith((".", "?")) else f"{part.detail}."
+        yield fault(part.part, detail, "dtkdns tries again by itself; its log has the cause.")
+    if not wrong:
+        yield well("parts", f"{', '.join(part.part for part in status.ready.parts)}: as they should be.")
+
+
+def clusters(status: ServiceStatus) -> Iterator[Finding]:
+    """Whether names of every cluster can be shown, and nobody else wants to decide them."""
+    without, wanted = list(unshowable(status)), list(conflicts(status))
+    for sentence in without:
+        yield fault("clusters", sentence, "")
+    for sentence in wanted:
+        yield fault("clusters", sentence, "dtkdns why NAME has the whole way of a name.")
+    if not status.clusters:
+        yield note("clusters", "None is known yet.", "Give --domains, or POST /domains.")
+    elif not without and not wanted:
+        number = sum(one.names for one in status.clusters)
+        shown = f"{number} name is" if number == 1 else f"{number} names are"
+        yield well("clusters", f"{', '.join(one.name for one in status.clusters)}: {shown} shown.")
+
+
+def callers(status: ServiceStatus, now: datetime) -> Iterator[Finding]:
+    """Whether external-dns calls."""
+    silent, never = list(silences(status, now)), list(unseen(status, now))
+    for one in silent:
+        yield fault(
+            "external-dns",
+            f"That of cluster {one.cluster} has been silent for {ago(now - one.last)}; it came every"
+            f" {ago(one.interval)}.",
+            f"Is the cluster running, and external-dns in it ({PODS})?",
+        )
+    for name in never:
+        yield warning(
+            "external-dns",
+            f"None of cluster {name} has called for {ago(_unseen_for(status, name, now))}.",
+            f"Is it running ({PODS}), with the URL of this machine, and may it call through the firewall?",
+        )
+    if not silent and not never:
+        last = max((one.last_pass for one in status.external_dns), default=None)
+        yield well("external-dns", f"It called {ago(now - last)} ago." if last else "It has not called yet.")
+
+
+def _unseen_for(status: ServiceStatus, cluster: str, now: datetime) -> timedelta:
+    return now - max(
+        (one.last_pass for one in status.external_dns if one.cluster == cluster), default=status.started
+    )
+
+
+def host_ip(host: str, resolved: Sequence[str], attached: Iterable[tuple[str, Interface]]) -> Finding:
+    """Whether DTK's `host-ip`, which resolves to these addresses, is this machine to the VMs."""
+    own = {interface.ip for _, interface in attached}
+    addresses = [ipaddress.ip_address(address.partition("%")[0]) for address in resolved]
+    name = host.strip("[]")
+    if not addresses:
+        return fault(
+            "host-ip",
+            f"{host} does not resolve here.",
+            "Put an address of this machine into host-ip of DTK's file.",
+        )
+    shown = host if [name] == [str(one) for one in addresses] else f"{host} ({', '.join(map(str, addresses))})"
+    if all(address.is_loopback for address in addresses):
+        return fault(
+            "host-ip", f"{shown} is each machine to itself: the VMs call themselves.", _own_addresses(own)
+        )
+    if not own.intersection(addresses):
+        return fault("host-ip", f"{shown} is no address of this machine.", _own_addresses(own))
+    return well("host-ip", f"{shown} is this machine.")
+
+
+def _own_addresses(own: Iterable[Address]) -> str:
+    fit = sorted(str(one) for one in own if not one.is_loopback and not one.is_link_local)
+    return f"Put one of these into host-ip of DTK's config.yaml: {', '.join(fit) or 'none is there now'}."

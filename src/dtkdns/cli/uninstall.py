@@ -1,0 +1,112 @@
+"""`dtkdns uninstall`: the service goes, and so does its block in the hosts file."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from dtkdns.cli.client import print_json, run_alone
+from dtkdns.cli.installation import links, program, read
+from dtkdns.cli.machine import Machine
+from dtkdns.cli.plan import Call, Outcome, Remove, Run, Step, ask_and_make, needed, require_root
+from dtkdns.cli.required import paths_of
+from dtkdns.cli.resolver import RESOLVERS
+from dtkdns.cli.unit import HOLDER, SERVICE, SOCKET, UNIT, options_of
+from dtkdns.hosts.claim import ClaimError, HostsClaim
+from dtkdns.hosts.face import FormerHostsFile
+from dtkdns.hosts.faults import HostsFileError
+from dtkdns.hosts.inplace import Journal
+from dtkdns.hosts.replace import HostsFile, read_text
+from dtkdns.hosts.text import read as read_block
+from dtkdns.smoke.report import FaultError
+from dtkdns.state import StateDirectory
+from dtkdns.tap import HOSTS_DEFAULT, Values
+
+
+@click.command("uninstall", short_help="Take the service, and its block in the hosts file, away.")
+@click.option("--purge", is_flag=True, help="Remove the stored records and what was posted as well.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs; removes only with --yes.")
+def uninstall(purge: bool, yes: bool, as_json: bool) -> None:
+    """Take the service away, and its block out of the hosts file, which is then what it was before.
+
+    Shows what it will do, asks, and does it; as root. The records stay, unless --purge is given. So does the
+    installation itself.
+    """
+
+    def work() -> int:
+        machine = Machine()
+        require_root()
+        values = _installed(machine)
+        steps = steps_to_uninstall(values, machine, purge=purge)
+        if steps:
+            return int(
+                not ask_and_make(steps, yes=yes, as_json=as_json, left=lambda: _what_is_left(values, machine))
+            )
+        if as_json:
+            print_json(Outcome(True, []))
+        else:
+            click.echo("Nothing to do: dtkdns is not installed as a service.")
+        return 0
+
+    run_alone(work)
+
+
+def _installed(machine: Machine) -> Values:
+    """Where its files are."""
+    options = options_of(machine.text(SERVICE)) or ()
+    return read([word for word in options if word.startswith(("--hosts-file=", "--state="))], program()).values
+
+
+def steps_to_uninstall(values: Values, machine: Machine, *, purge: bool) -> list[Step]:
+    """What there is to take away."""
+    state = values.state
+    there = [path for path in (SERVICE, SOCKET) if machine.has(path)]
+    steps: list[Step] = []
+    if there:
+        units = [{SERVICE: UNIT, SOCKET: HOLDER}[path] for path in reversed(there)]
+        steps.append(Run(("systemctl", "disable", "--now", *units), lambda: True))
+        steps += [Remove(machine.at(path)) for path in there]
+        steps.append(Run(("systemctl", "daemon-reload"), lambda: True))
+    steps += [Remove(link.path) for link in links() if os.path.islink(link.path) and not link.needed()]
+    path = values.hosts_file or HOSTS_DEFAULT
+    if has_block(path, state):
+        steps.append(Call(f"take the block of dtkdns out of {path}", lambda: take_block_out(path, state)))
+    if purge and os.path.isdir(state.path):
+        steps.append(Call(f"remove the records and what was posted in {state.path}", state.remove))
+    return needed(steps)
+
+
+def has_block(path: str, state: StateDirectory) -> bool:
+    """Whether the hosts file has the block of this state. Raises `FaultError`."""
+    try:
+        block = read_block(read_text(os.path.realpath(path)))
+    except HostsFileError as error:
+        raise FaultError(str(error), "Then run this again.") from error
+    return block is not None and block.state == state.identity
+
+
+def take_block_out(path: str, state: StateDirectory) -> None:
+    """Have the hosts file as it was before. Raises `FaultError`, also where a dtkdns still keeps it."""
+    claim = HostsClaim(path)
+    file = HostsFile(path, Journal(state.journal))
+    try:
+        claim.take()
+        try:
+            file.recover()
+            FormerHostsFile(file, state.identity).take_out()
+        finally:
+            claim.release()
+    except (ClaimError, HostsFileError) as error:
+        raise FaultError(str(error), "Then run this again.") from error
+
+
+def _what_is_left(values: Values, machine: Machine) -> list[str]:
+    """What the person may want to do next, a line each."""
+    lines = ["dtkdns is no longer installed as a service."]
+    if any(machine.has(path) for resolver in RESOLVERS for path in paths_of(resolver)):
+        lines.append("This machine's resolver still asks it: dtkdns resolver --undo.")
+    if os.path.isdir(values.state.path):
+        lines.append(f"Its records are still in {values.state.path} (--purge removes them).")
+    return [*lines, "external-dns in the cluster ends itself when it calls: remove it there, too."]

@@ -1,0 +1,135 @@
+"""What the doctor makes of the service, of who calls it, and of the address under which it is called."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from datetime import timedelta
+
+import pytest
+from attrs import evolve
+
+from dtkdns.access import Interface
+from dtkdns.cli.doctor.finding import Finding, Level
+from dtkdns.cli.doctor.service import Unit, callers, clusters, host_ip, parts, reachable, read_unit, unreachable
+from dtkdns.smoke.report import FaultError
+from dtkdns.status import ClusterStatus, ConflictStatus, PartStatus, Readiness
+from examples import HEALTHY, NOW
+
+REFUSED = FaultError("No answer from http://127.0.0.1:5000: refused.", "Is dtkdns running?")
+OWN: list[tuple[str, Interface]] = [
+    ("lo", ipaddress.ip_interface("127.0.0.1/8")),
+    ("eth0", ipaddress.ip_interface("192.168.0.12/24")),
+    ("eth0", ipaddress.ip_interface("fd00::12/64")),
+    ("eth0", ipaddress.ip_interface("fe80::12/64")),
+]
+
+
+def test_of_a_healthy_service_all_is_ok() -> None:
+    findings = [
+        reachable(HEALTHY, "http://127.0.0.1:5000"),
+        *parts(HEALTHY),
+        *clusters(HEALTHY),
+        *callers(HEALTHY, NOW),
+    ]
+    assert [(one.check, one.level) for one in findings] == [
+        ("service", Level.OK),
+        ("parts", Level.OK),
+        ("clusters", Level.OK),
+        ("external-dns", Level.OK),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("unit", "elsewhere", "detail", "advice"),
+    [
+        (Unit(), "", "", "Is dtkdns running?"),
+        (Unit("not-found", "inactive"), "", "", "Is dtkdns running?"),
+        (Unit("loaded", "inactive"), "", "It is installed, but stopped.", "sudo systemctl start dtkdns"),
+        (Unit("loaded", "failed"), "", "Its unit has failed.", "journalctl -u dtkdns says why."),
+        (
+            Unit("loaded", "active"),
+            "",
+            "Its unit is active.",
+            "journalctl -u dtkdns says on which port it listens",
+        ),
+        (Unit(), "http://127.0.0.1:5001", "", "One answers at http://127.0.0.1:5001: leave out --url"),
+    ],
+)
+def test_why_the_service_does_not_answer_is_said(unit: Unit, elsewhere: str, detail: str, advice: str) -> None:
+    found = unreachable(REFUSED, unit, elsewhere)
+    assert (found.check, found.level) == ("service", Level.FAULT)
+    assert found.detail.startswith(REFUSED.wrong)
+    assert found.detail.endswith(detail)
+    assert advice in found.advice
+
+
+@pytest.mark.parametrize(
+    ("said", "unit"),
+    [
+        ("LoadState=loaded\nActiveState=inactive\n", Unit("loaded", "inactive")),
+        ("ActiveState=active\nLoadState=not-found\n", Unit("not-found", "active")),
+        ("System has not been booted with systemd as init system.\n", Unit()),
+        ("", Unit()),
+    ],
+)
+def test_what_systemd_says_of_the_unit_is_read(said: str, unit: Unit) -> None:
+    assert read_unit(said) == unit
+
+
+def test_each_part_that_is_not_ready_is_a_fault() -> None:
+    wrong = (PartStatus("store", True, "2 records"), PartStatus("block", False, "changed by others just now"))
+    (found,) = parts(evolve(HEALTHY, ready=Readiness(False, wrong)))
+    assert (found.check, found.level, found.detail) == ("block", Level.FAULT, "changed by others just now.")
+
+
+def test_a_cluster_of_which_nothing_is_shown_and_a_conflict_are_faults() -> None:
+    bare = evolve(HEALTHY, clusters=(ClusterStatus("lab", (), (), 1, 0),))
+    conflict = ConflictStatus("n.io", "line", "a line of your own wins")
+    assert "Cluster lab has no managed domain" in single(clusters(bare), Level.FAULT).detail
+    assert single(clusters(evolve(HEALTHY, conflicts=(conflict,))), Level.FAULT).detail.startswith("n.io: a line")
+    assert single(clusters(evolve(HEALTHY, clusters=())), Level.NOTE).detail == "None is known yet."
+
+
+def test_a_silent_external_dns_is_a_fault_and_one_that_never_came_a_warning() -> None:
+    gone = evolve(HEALTHY.external_dns[0], last_pass=NOW - timedelta(minutes=5), interval=10.0)
+    silent = single(callers(evolve(HEALTHY, external_dns=(gone,)), NOW), Level.FAULT)
+    assert silent.detail == "That of cluster default has been silent for 5 min; it came every 10 s."
+    assert "kubectl -n external-dns get pods" in silent.advice
+    never = single(callers(evolve(HEALTHY, external_dns=()), NOW), Level.WARNING)
+    assert never.detail == "None of cluster default has called for 3 h."
+    fresh = evolve(HEALTHY, external_dns=(), started=NOW)
+    assert single(callers(fresh, NOW), Level.OK).detail == "It has not called yet."
+
+
+@pytest.mark.parametrize(
+    ("host", "resolved", "level", "detail"),
+    [
+        ("192.168.0.12", ["192.168.0.12"], Level.OK, "192.168.0.12 is this machine."),
+        ("[fd00::12]", ["fd00::12"], Level.OK, "[fd00::12] is this machine."),
+        ("desk.lan", ["10.9.9.9", "192.168.0.12"], Level.OK, "desk.lan (10.9.9.9, 192.168.0.12) is this machine."),
+        ("192.168.0.13", ["192.168.0.13"], Level.FAULT, "192.168.0.13 is no address of this machine."),
+        ("desk.lan", ["10.9.9.9"], Level.FAULT, "desk.lan (10.9.9.9) is no address of this machine."),
+        ("desk.lan", [], Level.FAULT, "desk.lan does not resolve here."),
+        (
+            "localhost",
+            ["127.0.0.1", "::1"],
+            Level.FAULT,
+            "localhost (127.0.0.1, ::1) is each machine to itself: the",
+        ),
+    ],
+)
+def test_the_host_ip_must_be_this_machine_to_the_vms(
+    host: str, resolved: list[str], level: Level, detail: str
+) -> None:
+    found = host_ip(host, resolved, OWN)
+    assert (found.check, found.level) == ("host-ip", level)
+    assert found.detail.startswith(detail)
+    assert level is Level.OK or not resolved or "192.168.0.12, fd00::12" in found.advice
+
+
+def single(findings: Iterable[Finding], level: Level) -> Finding:
+    """The only finding, of this level."""
+    (found,) = findings
+    assert found.level is level
+    return found
