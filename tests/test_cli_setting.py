@@ -15,7 +15,7 @@ from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from dtkdns.cli import asked, following
+from dtkdns.cli import asked, following, plan
 from dtkdns.cli.applied import keep, steps_to_apply, steps_to_undo, taken_back
 from dtkdns.cli.asked import Asked, Example, example, leads_elsewhere, nameserver, settled
 from dtkdns.cli.following import apply, undo
@@ -123,7 +123,7 @@ def recipe(resolver: str, *domains: str) -> Recipe:
 
 
 def first_lines(steps: Sequence[object]) -> list[str]:
-    return following._first_lines(steps)  # type: ignore[arg-type]
+    return plan.described(steps)  # type: ignore[arg-type]
 
 
 # What is to be done
@@ -523,7 +523,7 @@ class Person:
 
         self.monkeypatch.setattr(following, "settled", settled)
         self.monkeypatch.setattr(following, "leads_elsewhere", leads_elsewhere)
-        self.monkeypatch.setattr(following, "confirm", lambda _question: answer)
+        self.monkeypatch.setattr(plan, "confirm", lambda _question: answer)
         machine = self.scratch.machine
         return await apply("dnsmasq", ["dtk.io"], OWN, status, machine, reactor, yes=yes, as_json=as_json)
 
@@ -628,7 +628,7 @@ async def test_undoing_shows_what_is_there_asks_and_removes_it(
     assert await person.apply() == 0
     machine = person.scratch.machine
     capsys.readouterr()
-    person.monkeypatch.setattr(following, "confirm", lambda _question: False)
+    person.monkeypatch.setattr(plan, "confirm", lambda _question: False)
     assert undo(None, machine, yes=False, as_json=False) == 1
     assert undo("unbound", machine, yes=False, as_json=False) == 0
     assert DNSMASQ_FILE in person.scratch.files()

@@ -9,10 +9,10 @@ import click
 
 from dtkdns.cli.applied import keep, steps_to_apply, steps_to_undo, taken_back
 from dtkdns.cli.asked import example, leads_elsewhere, settled
-from dtkdns.cli.client import confirm, plain, print_json
+from dtkdns.cli.client import print_json
 from dtkdns.cli.machine import Machine
 from dtkdns.cli.names import say
-from dtkdns.cli.plan import Outcome, Step, make, require_root, text
+from dtkdns.cli.plan import Outcome, Step, agreed, declined, described, make, require_root
 from dtkdns.cli.required import BY_HAND, DAEMONS, fitting, require, require_sound, without_what_is_there
 from dtkdns.cli.resolver import Recipe, recipe_for
 from dtkdns.smoke.report import FaultError
@@ -43,11 +43,11 @@ async def apply(
     if steps and (yes or not as_json):
         require_root()
         require_sound(resolver, machine)
-    said = _first_lines(steps)
+    said = described(steps)
     heading = reason or f"{resolver} answers on this machine."
     nothing = f"{heading}\nNothing to do: it is told to ask dtkdns."
-    if not _agreed(steps, heading, nothing, yes=yes, as_json=as_json):
-        return _declined(said, as_json=as_json)
+    if not agreed(steps, heading, nothing, yes=yes, as_json=as_json):
+        return declined(said, as_json=as_json)
     await _make(steps, recipe, machine, domains, own, reactor)
     found = await _resolved(status)
     if as_json:
@@ -68,34 +68,15 @@ def undo(resolver: str | None, machine: Machine, *, yes: bool, as_json: bool) ->
     steps = [step for one in wanted for step in steps_to_undo(one, machine)]
     if steps and (yes or not as_json):
         require_root()
-    said = _first_lines(steps)
-    if not _agreed(steps, "To be taken away:", "Nothing to undo.", yes=yes, as_json=as_json):
-        return _declined(said, as_json=as_json)
+    said = described(steps)
+    if not agreed(steps, "To be taken away:", "Nothing to undo.", yes=yes, as_json=as_json):
+        return declined(said, as_json=as_json)
     make(steps)
     if as_json:
         print_json(Outcome(True, said))
     elif steps:
         say("Undone.")
     return 0
-
-
-def _agreed(steps: Sequence[Step], heading: str, nothing: str, *, yes: bool, as_json: bool) -> bool:
-    """Show the steps and ask; a program is not asked."""
-    if not as_json:
-        click.echo(f"{heading}\n\n{text(steps)}\n" if steps else nothing)
-    return yes or not steps or (not as_json and confirm("Do it?"))
-
-
-def _declined(said: list[str], *, as_json: bool) -> int:
-    if as_json:
-        print_json(Outcome(False, said))
-    else:
-        say("Nothing was done.")
-    return 1
-
-
-def _first_lines(steps: Sequence[Step]) -> list[str]:
-    return [plain(step.shown().partition("\n")[0].removesuffix(":")) for step in steps]
 
 
 async def _make(

@@ -14,7 +14,20 @@ from dtkdns.cli.doctor.firewall import firewall
 from dtkdns.cli.doctor.networks import networks_of_vms
 from dtkdns.cli.installation import Wanted, links, owner_of, program, read
 from dtkdns.cli.machine import Machine, last_words
-from dtkdns.cli.plan import Outcome, Remove, Run, Step, Write, ask_and_make, needed, require_root, run
+from dtkdns.cli.plan import (
+    Outcome,
+    Remove,
+    Run,
+    Step,
+    Write,
+    agreed,
+    declined,
+    described,
+    make,
+    needed,
+    require_root,
+    run,
+)
 from dtkdns.cli.unit import HOLDER, SERVICE, SOCKET, UNIT, options_of
 from dtkdns.cluster import DEFAULT
 from dtkdns.hosts.claim import ClaimError
@@ -64,15 +77,24 @@ def install(options: tuple[str, ...], only_print: bool, yes: bool, as_json: bool
 
 def _install(wanted: Wanted, machine: Machine, *, yes: bool, as_json: bool) -> int:
     steps = steps_to_install(wanted, machine)
-    if not steps:
-        if as_json:
-            print_json(Outcome(True, [], what_is_left(wanted)))
-        else:
-            click.echo("\n".join(["Nothing to do: dtkdns is installed and runs.", *what_is_left(wanted)]))
-        return 0
-    _check(wanted, machine)
+    said = described(steps)
+    if steps:
+        _check(wanted, machine)
+    nothing = "Nothing to do: dtkdns is installed and runs."
+    if not agreed(steps, "To be done:", nothing, yes=yes, as_json=as_json):
+        return declined(said, as_json=as_json)
+    _make(steps)
+    if as_json:
+        print_json(Outcome(True, said, what_is_left(wanted)))
+    else:
+        click.echo("\n".join(what_is_left(wanted)))
+    return 0
+
+
+def _make(steps: list[Step]) -> None:
+    """Take the steps. Raises `FaultError`, with what a service that does not start has said."""
     try:
-        return int(not ask_and_make(steps, yes=yes, as_json=as_json, left=lambda: what_is_left(wanted)))
+        make(steps)
     except FaultError as fault:
         said = last_words("dtkdns")
         because = f" It said: {said}" if said else ""

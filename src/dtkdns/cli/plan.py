@@ -14,7 +14,7 @@ import click
 import msgspec
 from attrs import frozen
 
-from dtkdns.cli.client import plain
+from dtkdns.cli.client import confirm, plain, print_json
 from dtkdns.smoke.report import FaultError
 
 
@@ -160,25 +160,28 @@ def text(steps: Iterable[Step]) -> str:
     return plain_lines("\n".join(f"- {step.shown()}" for step in steps))
 
 
-def ask_and_make(steps: Sequence[Step], *, yes: bool, as_json: bool, left: Callable[[], list[str]] = list) -> bool:
-    """Show the steps, ask, take them, and say what is left to do then; whether they were taken.
+def described(steps: Iterable[Step]) -> list[str]:
+    """The steps for a program, the first line of each; to be asked for before they are taken."""
+    return [plain(step.shown().partition("\n")[0].removesuffix(":")) for step in steps]
 
-    With `as_json` nothing is shown or asked but what `yes` says, and the outcome is printed. Raises `FaultError`.
+
+def agreed(steps: Sequence[Step], heading: str, nothing: str, *, yes: bool, as_json: bool) -> bool:
+    """Show the steps, or say that there are none, and ask whether to take them.
+
+    With `as_json` nothing is shown, and it is only for `yes` to say. Raises `click.Abort`.
     """
     if not as_json:
-        click.echo(text(steps))
-        click.echo()
-    agreed = yes or (not as_json and click.confirm("Do it?"))
-    after: list[str] = []
-    if agreed:
-        make(steps)
-        after = left()
+        click.echo(f"{heading}\n\n{text(steps)}\n" if steps else nothing)
+    return yes or not steps or (not as_json and confirm("Do it?"))
+
+
+def declined(steps: list[str], *, as_json: bool) -> int:
+    """Say that none of these steps was taken; the exit status."""
     if as_json:
-        said = [plain(step.shown().partition("\n")[0].removesuffix(":")) for step in steps]
-        click.echo(msgspec.json.format(msgspec.json.encode(Outcome(agreed, said, after))))
+        print_json(Outcome(False, steps))
     else:
-        click.echo("\n".join(after) if agreed else "Nothing was done.")
-    return agreed
+        click.echo("Nothing was done.")
+    return 1
 
 
 def make(steps: Sequence[Step]) -> None:
@@ -187,7 +190,7 @@ def make(steps: Sequence[Step]) -> None:
         try:
             step.make()
         except OSError as error:
-            what = plain(step.shown().partition("\n")[0].removesuffix(":"))
+            (what,) = described([step])
             left = len(steps) - number - 1
             after = f" {left} further step{'' if left == 1 else 's'} not taken." if left else ""
             raise FaultError(

@@ -45,7 +45,7 @@ def _check_domains(_context: click.Context, _parameter: click.Parameter, value: 
         raise click.BadParameter(str(error)) from error
 
 
-@click.command("import")
+@click.command("import", short_help="Remove what DTK's hostsfile-server.py left.")
 @for_a_service
 @click.option(
     "--hosts-file", metavar="FILE", help="The file to look through  [default: the one that dtkdns keeps]"

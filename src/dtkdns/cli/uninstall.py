@@ -9,7 +9,19 @@ import click
 from dtkdns.cli.client import print_json, run_alone
 from dtkdns.cli.installation import links, program, read
 from dtkdns.cli.machine import Machine
-from dtkdns.cli.plan import Call, Outcome, Remove, Run, Step, ask_and_make, needed, require_root
+from dtkdns.cli.plan import (
+    Call,
+    Outcome,
+    Remove,
+    Run,
+    Step,
+    agreed,
+    declined,
+    described,
+    make,
+    needed,
+    require_root,
+)
 from dtkdns.cli.required import paths_of
 from dtkdns.cli.resolver import RESOLVERS
 from dtkdns.cli.unit import HOLDER, SERVICE, SOCKET, UNIT, options_of
@@ -24,7 +36,7 @@ from dtkdns.state import StateDirectory
 from dtkdns.tap import HOSTS_DEFAULT, Values
 
 
-@click.command("uninstall", short_help="Take the service, and its block in the hosts file, away.")
+@click.command("uninstall", short_help="Take the service and its block away.")
 @click.option("--purge", is_flag=True, help="Remove the stored records and what was posted as well.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs; removes only with --yes.")
@@ -40,14 +52,16 @@ def uninstall(purge: bool, yes: bool, as_json: bool) -> None:
         require_root()
         values = _installed(machine)
         steps = steps_to_uninstall(values, machine, purge=purge)
-        if steps:
-            return int(
-                not ask_and_make(steps, yes=yes, as_json=as_json, left=lambda: _what_is_left(values, machine))
-            )
+        said = described(steps)
+        nothing = "Nothing to do: dtkdns is not installed as a service."
+        if not agreed(steps, "To be taken away:", nothing, yes=yes, as_json=as_json):
+            return declined(said, as_json=as_json)
+        make(steps)
+        left = _what_is_left(values, machine) if steps else []
         if as_json:
-            print_json(Outcome(True, []))
-        else:
-            click.echo("Nothing to do: dtkdns is not installed as a service.")
+            print_json(Outcome(True, said, left))
+        elif left:
+            click.echo("\n".join(left))
         return 0
 
     run_alone(work)

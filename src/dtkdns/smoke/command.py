@@ -57,6 +57,10 @@ def check_url(_context: click.Context, _parameter: click.Parameter, value: str) 
     return value.rstrip("/")
 
 
+def _check_option(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    return None if value is None else check_url(context, parameter, value)
+
+
 def check_cluster(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None and CLUSTER_NAME.fullmatch(value) is None:
         raise click.BadParameter("a cluster's name is 1 to 63 of a-z, 0-9 and hyphen.")
@@ -92,8 +96,14 @@ def read_credentials(
     return user, secret
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    short_help="Make every call of external-dns and say what does not hold.",
+)
 @click.argument("url", callback=check_url, envvar="DTKDNS_URL", default=local_url)
+@click.option(
+    "--url", "option", callback=_check_option, metavar="URL", help="The same, as other commands take it."
+)
 @click.option("--cluster", callback=check_cluster, metavar="NAME", help="Try the base /clusters/NAME.")
 @click.option(
     "--domain", callback=_check_domain, metavar="NAME", help="The managed domain to use  [default: the first]"
@@ -137,6 +147,7 @@ def read_credentials(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def smoke(
     url: str,
+    option: str | None,
     cluster: str | None,
     domain: str,
     credentials: tuple[str, str] | None,
@@ -156,7 +167,7 @@ def smoke(
     1 when one does not, 2 for a wrong command line, 130 when it was interrupted. What was created is removed in
     every case; what could not be removed is named, with exit status 1.
     """
-    parts = urlsplit(url)
+    parts = urlsplit(option or url)
     if parts.username is not None and credentials is None:
         credentials = (unquote(parts.username), unquote(parts.password or ""))
     bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
