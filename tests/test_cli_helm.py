@@ -16,11 +16,12 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dtkdns.cli import helm, rendered, sidecar, values
 from dtkdns.cli.client import Service
-from dtkdns.cli.helm import of_config, of_service
-from dtkdns.cli.rendered import Deployment, deployment_of, expected_flags, faults, render
-from dtkdns.cli.values import COLUMNS, SIDECAR_KEYS, Webhook, url_host, values_for
+from dtkdns.cli.helm import command as helm
+from dtkdns.cli.helm import rendered, sidecar, values
+from dtkdns.cli.helm.command import of_config, of_service
+from dtkdns.cli.helm.rendered import Deployment, deployment_of, expected_flags, faults, render
+from dtkdns.cli.helm.values import COLUMNS, SIDECAR_KEYS, Webhook, url_host, values_for
 from dtkdns.dtkconfig import DTKConfig, read_config
 from dtkdns.smoke.report import FaultError
 from dtkdns.status import ClusterStatus

@@ -10,12 +10,12 @@ import pytest
 from attrs import evolve, frozen
 from click.testing import CliRunner
 
-from dtkdns.cli import install as installing
-from dtkdns.cli import installation, uninstall
-from dtkdns.cli.installation import Wanted, owner_of, program, read
 from dtkdns.cli.machine import Machine, Unit
 from dtkdns.cli.plan import Remove, Run, Step, Write, described, make
-from dtkdns.cli.unit import HOLDER, SERVICE, SOCKET, UNIT, Program
+from dtkdns.cli.service import install as installing
+from dtkdns.cli.service import installation, uninstall
+from dtkdns.cli.service.installation import Wanted, owner_of, program, read
+from dtkdns.cli.service.unit import HOLDER, SERVICE, SOCKET, UNIT, Program
 from dtkdns.hosts.entries import Entries, make_entry
 from dtkdns.hosts.text import splice
 from dtkdns.settings import SettingError

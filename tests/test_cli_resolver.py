@@ -9,8 +9,16 @@ from typing import Any
 
 import pytest
 
-from dtkdns.cli import resolver
-from dtkdns.cli.resolver import RESOLVERS, find_here, find_resolver, processes, recipe_for, systemd_version, text
+from dtkdns.cli.resolver import recipes as resolver
+from dtkdns.cli.resolver.recipes import (
+    RESOLVERS,
+    find_here,
+    find_resolver,
+    processes,
+    recipe_for,
+    systemd_version,
+    text,
+)
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = {

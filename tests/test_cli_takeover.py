@@ -18,10 +18,12 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
-from dtkdns.cli import oldserver, removal, takeover
-from dtkdns.cli.oldlines import RESTART, describe, screen, what_is_left
-from dtkdns.cli.oldserver import how_to_stop
-from dtkdns.cli.removal import (
+from dtkdns.cli.takeover import command as takeover
+from dtkdns.cli.takeover import oldserver, removal
+from dtkdns.cli.takeover.command import Wanted, look_and_remove
+from dtkdns.cli.takeover.oldlines import RESTART, describe, screen, what_is_left
+from dtkdns.cli.takeover.oldserver import how_to_stop
+from dtkdns.cli.takeover.removal import (
     LOOK_SECONDS,
     PATIENCE_SECONDS,
     QUIET_SECONDS,
@@ -29,7 +31,6 @@ from dtkdns.cli.removal import (
     mend,
     take_out,
 )
-from dtkdns.cli.takeover import Wanted, look_and_remove
 from dtkdns.hosts.entries import Entries, make_entry
 from dtkdns.hosts.inplace import Overwriting
 from dtkdns.hosts.oldserver import OldLine

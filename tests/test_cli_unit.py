@@ -10,7 +10,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dtkdns.cli.unit import Program, Unit, is_below, listen_of, options_of, quoted
+from dtkdns.cli.service.unit import Program, Unit, is_below, listen_of, options_of, quoted
 
 PLAIN = Unit(
     program=Program("/opt/dtkdns/bin/twistd", ("/opt/dtkdns", "/usr")),

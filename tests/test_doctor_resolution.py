@@ -17,7 +17,7 @@ from dtkdns.cli.doctor.resolution import (
     resolved,
     uses_resolved,
 )
-from dtkdns.cli.resolver import RESOLVERS, recipe_for
+from dtkdns.cli.resolver.recipes import RESOLVERS, recipe_for
 from dtkdns.status import DNSStatus
 
 DNS = DNSStatus(("127.0.0.1:5053",))

@@ -104,7 +104,18 @@ class Desk:
 
     def call(self, path: str, body: object) -> int:
         """A call of external-dns, from its VM: the status, 0 where there is no answer."""
-        curl = ["curl", "--silent", "--noproxy", "*", "--max-time", "12", "--connect-timeout", "0.3", "-o", "/dev/null"]
+        curl = [
+            "curl",
+            "--silent",
+            "--noproxy",
+            "*",
+            "--max-time",
+            "12",
+            "--connect-timeout",
+            "0.3",
+            "-o",
+            "/dev/null",
+        ]
         headers = ["-H", f"Content-Type: {MEDIA_TYPE}", "-w", "%{http_code}"]
         url = f"http://{DESKTOP}:{PORT}{path}"
         command = [*self._in_vm, *curl, *headers, url, "-d", json.dumps(body)]

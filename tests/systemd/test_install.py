@@ -10,7 +10,7 @@ import pytest
 
 import installed
 from certificates import certificate_for
-from dtkdns.cli.unit import SERVICE, SOCKET
+from dtkdns.cli.service.unit import SERVICE, SOCKET
 
 from .machine import HOSTS, OPTIONS, Machine, foo, machine, until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from box import rebooted, until
-from dtkdns.cli.unit import SERVICE
+from dtkdns.cli.service.unit import SERVICE
 
 from . import probe
 from .machine import CLUSTER, HOSTS, OPTIONS, SUITES, Machine, foo, machine

@@ -13,12 +13,12 @@ from dtkdns.cli import why
 from dtkdns.cli.client import confirm, fetch_status, find_service, for_a_service, print_json, run
 from dtkdns.cli.completion import complete_cluster, complete_name, completion
 from dtkdns.cli.doctor.command import doctor
-from dtkdns.cli.helm import helm_values
-from dtkdns.cli.install import install
+from dtkdns.cli.helm.command import helm_values
 from dtkdns.cli.names import find_cluster, find_name, forget, say, wait
-from dtkdns.cli.setting import set_up_resolver
-from dtkdns.cli.takeover import take_over
-from dtkdns.cli.uninstall import uninstall
+from dtkdns.cli.resolver.command import set_up_resolver
+from dtkdns.cli.service.install import install
+from dtkdns.cli.service.uninstall import uninstall
+from dtkdns.cli.takeover.command import take_over
 from dtkdns.cli.watch import draw_on, print_lines, watch
 from dtkdns.cli.way import find_out
 from dtkdns.cluster import DEFAULT

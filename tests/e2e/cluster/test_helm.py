@@ -18,7 +18,7 @@ import yaml
 import peers
 from cluster import Namespaced
 from desktop import desktop
-from dtkdns.cli import sidecar
+from dtkdns.cli.helm import sidecar
 from externaldns import ExternalDNS, external_dns, see_quiet_passes, wait_for_change
 from manifests import ingress
 

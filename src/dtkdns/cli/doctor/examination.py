@@ -16,7 +16,7 @@ from dtkdns.cli.doctor.finding import Finding, Level
 from dtkdns.cli.doctor.firewall import firewall
 from dtkdns.cli.doctor.machine import Machine
 from dtkdns.cli.doctor.networks import networks_of_vms, not_heard
-from dtkdns.cli.resolver import find_resolver, processes, systemd_version
+from dtkdns.cli.resolver.recipes import find_resolver, processes, systemd_version
 from dtkdns.cli.silence import silences
 from dtkdns.smoke.lookup import resolved
 from dtkdns.smoke.report import FaultError

@@ -8,7 +8,7 @@ from pathlib import Path
 from attrs import frozen
 
 from dtkdns.cli.doctor.finding import Finding, fault, note, warning, well
-from dtkdns.cli.resolver import RESOLVERS, STUB, Recipe, recipe_for
+from dtkdns.cli.resolver.recipes import RESOLVERS, STUB, Recipe, recipe_for
 from dtkdns.smoke.lookup import RESOLVE, sources_of, suspicion
 from dtkdns.status import DNSStatus
 

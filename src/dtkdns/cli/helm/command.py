@@ -14,10 +14,10 @@ from attrs import evolve
 from rich.console import Console
 from rich.text import Text
 
-from dtkdns.cli import rendered, sidecar, values
 from dtkdns.cli.client import Service, fetch_status, find_service, for_a_service, print_json, run
 from dtkdns.cli.completion import complete_cluster
-from dtkdns.cli.values import Webhook, url_host
+from dtkdns.cli.helm import rendered, sidecar, values
+from dtkdns.cli.helm.values import Webhook, url_host
 from dtkdns.cluster import DEFAULT
 from dtkdns.dtkconfig import DTKConfig, read_config
 from dtkdns.settings import SettingError

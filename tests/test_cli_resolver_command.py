@@ -15,15 +15,16 @@ from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from dtkdns.cli import asked, following, plan
-from dtkdns.cli.applied import keep, steps_to_apply, steps_to_undo, taken_back
-from dtkdns.cli.asked import Asked, Example, example, leads_elsewhere, nameserver, settled
-from dtkdns.cli.following import apply, undo
+from dtkdns.cli import plan
 from dtkdns.cli.machine import Machine
 from dtkdns.cli.plan import make
-from dtkdns.cli.required import DAEMONS, fitting, require, require_sound, without_what_is_there
-from dtkdns.cli.resolver import Recipe, recipe_for
-from dtkdns.cli.setting import recipe_settings, set_up_resolver
+from dtkdns.cli.resolver import asked, following
+from dtkdns.cli.resolver.applied import keep, steps_to_apply, steps_to_undo, taken_back
+from dtkdns.cli.resolver.asked import Asked, Example, example, leads_elsewhere, nameserver, settled
+from dtkdns.cli.resolver.command import recipe_settings, set_up_resolver
+from dtkdns.cli.resolver.following import apply, undo
+from dtkdns.cli.resolver.recipes import Recipe, recipe_for
+from dtkdns.cli.resolver.required import DAEMONS, fitting, require, require_sound, without_what_is_there
 from dtkdns.smoke.report import FaultError
 from dtkdns.status import DNSStatus, HostsStatus, NameStatus, ServiceStatus
 from running import running

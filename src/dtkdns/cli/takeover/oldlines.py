@@ -11,7 +11,7 @@ from rich.text import Text
 
 from dtkdns import names
 from dtkdns.cli.client import plain
-from dtkdns.cli.oldserver import SCRIPT
+from dtkdns.cli.takeover.oldserver import SCRIPT
 from dtkdns.hosts.oldserver import OldLine
 from dtkdns.projection import Reason
 from dtkdns.status import ServiceStatus

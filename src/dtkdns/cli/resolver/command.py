@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from dtkdns import names
-from dtkdns.cli import resolver
 from dtkdns.cli.client import fetch_status, find_service, for_a_service, print_json, run
-from dtkdns.cli.following import apply, undo
 from dtkdns.cli.machine import Machine
+from dtkdns.cli.resolver import recipes as resolver
+from dtkdns.cli.resolver.following import apply, undo
 from dtkdns.smoke.report import FaultError
 from dtkdns.smoke.webhook import Webhook
 from dtkdns.status import ServiceStatus

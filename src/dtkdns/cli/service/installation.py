@@ -14,7 +14,7 @@ from attrs import frozen
 
 import dtkdns
 from dtkdns.cli.plan import Link
-from dtkdns.cli.unit import HOMES, Program, Unit, is_below, listen_of
+from dtkdns.cli.service.unit import HOMES, Program, Unit, is_below, listen_of
 from dtkdns.credentials import CredentialsError
 from dtkdns.settings import SettingError
 from dtkdns.smoke.report import FaultError

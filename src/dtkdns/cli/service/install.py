@@ -12,7 +12,6 @@ from dtkdns.access import attached, own_address
 from dtkdns.cli.client import print_json, run_alone
 from dtkdns.cli.doctor.firewall import firewall
 from dtkdns.cli.doctor.networks import networks_of_vms
-from dtkdns.cli.installation import Wanted, links, owner_of, program, read
 from dtkdns.cli.machine import Machine, last_words
 from dtkdns.cli.plan import (
     Outcome,
@@ -28,7 +27,8 @@ from dtkdns.cli.plan import (
     require_root,
     run,
 )
-from dtkdns.cli.unit import HOLDER, SERVICE, SOCKET, UNIT, options_of
+from dtkdns.cli.service.installation import Wanted, links, owner_of, program, read
+from dtkdns.cli.service.unit import HOLDER, SERVICE, SOCKET, UNIT, options_of
 from dtkdns.cluster import DEFAULT
 from dtkdns.hosts.claim import ClaimError
 from dtkdns.settings import SettingError

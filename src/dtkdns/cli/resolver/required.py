@@ -11,7 +11,7 @@ from attrs import evolve
 from dtkdns.cli.client import plain
 from dtkdns.cli.machine import Machine
 from dtkdns.cli.plan import run
-from dtkdns.cli.resolver import DELEGATES, Recipe, recipe_for, systemd_version
+from dtkdns.cli.resolver.recipes import DELEGATES, Recipe, recipe_for, systemd_version
 from dtkdns.smoke.report import FaultError
 
 DELEGATE = "systemd-resolved"

@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from dtkdns.cli.applied import keep, steps_to_apply, steps_to_undo, taken_back
-from dtkdns.cli.asked import example, leads_elsewhere, settled
 from dtkdns.cli.client import print_json
 from dtkdns.cli.machine import Machine
 from dtkdns.cli.names import say
 from dtkdns.cli.plan import Outcome, Step, agreed, declined, described, make, require_root
-from dtkdns.cli.required import BY_HAND, DAEMONS, fitting, require, require_sound, without_what_is_there
-from dtkdns.cli.resolver import Recipe, recipe_for
+from dtkdns.cli.resolver.applied import keep, steps_to_apply, steps_to_undo, taken_back
+from dtkdns.cli.resolver.asked import example, leads_elsewhere, settled
+from dtkdns.cli.resolver.recipes import Recipe, recipe_for
+from dtkdns.cli.resolver.required import BY_HAND, DAEMONS, fitting, require, require_sound, without_what_is_there
 from dtkdns.smoke.report import FaultError
 from dtkdns.status import ServiceStatus
 

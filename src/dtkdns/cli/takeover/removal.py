@@ -8,7 +8,7 @@ from attrs import define
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from dtkdns.cli.oldserver import SCRIPT
+from dtkdns.cli.takeover.oldserver import SCRIPT
 from dtkdns.hosts.faults import said
 from dtkdns.hosts.inplace import Journal, Overwriting
 from dtkdns.hosts.oldserver import without

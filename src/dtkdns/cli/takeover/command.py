@@ -11,10 +11,10 @@ from rich.console import Console
 from twisted.internet.interfaces import IReactorTime
 
 from dtkdns.cli.client import confirm, fetch_status, find_service, for_a_service, plain, print_json, run
-from dtkdns.cli.oldlines import Takeover, describe, screen, what_is_left
-from dtkdns.cli.oldserver import SCRIPT, how_to_stop
 from dtkdns.cli.plan import require_root
-from dtkdns.cli.removal import hosts_file_beside_a_service, mend, take_out
+from dtkdns.cli.takeover.oldlines import Takeover, describe, screen, what_is_left
+from dtkdns.cli.takeover.oldserver import SCRIPT, how_to_stop
+from dtkdns.cli.takeover.removal import hosts_file_beside_a_service, mend, take_out
 from dtkdns.hosts.faults import HostsFileError
 from dtkdns.hosts.oldserver import OldLine, find
 from dtkdns.hosts.replace import HostsFile, read_text, why_no_right

@@ -13,8 +13,8 @@ from attrs import frozen
 from dtkdns.cli.client import plain
 from dtkdns.cli.machine import Machine, last_words
 from dtkdns.cli.plan import Remove, Run, Step, Write, needed, run
-from dtkdns.cli.required import DAEMONS, paths_of
-from dtkdns.cli.resolver import Recipe, recipe_for
+from dtkdns.cli.resolver.recipes import Recipe, recipe_for
+from dtkdns.cli.resolver.required import DAEMONS, paths_of
 from dtkdns.smoke.report import FaultError
 
 RESTART = ("systemctl", "restart")

@@ -7,7 +7,6 @@ import os
 import click
 
 from dtkdns.cli.client import print_json, run_alone
-from dtkdns.cli.installation import links, program, read
 from dtkdns.cli.machine import Machine
 from dtkdns.cli.plan import (
     Call,
@@ -22,9 +21,10 @@ from dtkdns.cli.plan import (
     needed,
     require_root,
 )
-from dtkdns.cli.required import paths_of
-from dtkdns.cli.resolver import RESOLVERS
-from dtkdns.cli.unit import HOLDER, SERVICE, SOCKET, UNIT, options_of
+from dtkdns.cli.resolver.recipes import RESOLVERS
+from dtkdns.cli.resolver.required import paths_of
+from dtkdns.cli.service.installation import links, program, read
+from dtkdns.cli.service.unit import HOLDER, SERVICE, SOCKET, UNIT, options_of
 from dtkdns.hosts.claim import ClaimError, HostsClaim
 from dtkdns.hosts.face import FormerHostsFile
 from dtkdns.hosts.faults import HostsFileError
