@@ -7,6 +7,8 @@ import sysconfig
 from pathlib import Path
 
 import click
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
 
 from dtkdns.access import attached, own_address
 from dtkdns.cli.client import print_json, run_alone
@@ -93,6 +95,8 @@ def _install(wanted: Wanted, machine: Machine, *, yes: bool, as_json: bool) -> i
 
 def _make(steps: list[Step]) -> None:
     """Take the steps. Raises `FaultError`, with what a service that does not start has said."""
+    # Twisted notes which plugins there are; the service has no right to, and would look for seconds at each start.
+    list(getPlugins(IServiceMaker))
     try:
         make(steps)
     except FaultError as fault:
