@@ -683,6 +683,18 @@ async def test_at_a_stop_the_next_call_of_a_pass_is_answered_on_its_connection(
 
 
 @ensureDeferred
+async def test_at_a_stop_the_first_call_of_a_new_connection_is_answered(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        client = await service.connect()
+        await until(lambda: bool(service.site._channels))
+        stopped = service.service.stopService()
+        client.send(ADJUST)
+        await client.lost
+        assert client.received.startswith(b"HTTP/1.1 200 ")
+        await stopped
+
+
+@ensureDeferred
 async def test_at_a_stop_a_pass_that_does_not_go_on_is_waited_for_in_vain_and_not_long(tmp_path: Path) -> None:
     async with running(tmp_path) as service:
         clock = service.stop_time()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,8 +93,8 @@ def plain(text: str) -> str:
 def run(service: Service, work: Callable[[Webhook, Any], Awaitable[int]], seconds: float = CALL_SECONDS) -> None:
     """Do the work with the service and a reactor, and end with the exit status that it comes to.
 
-    What does not work is one line on standard error, with what to do, and exit status 1. Ctrl-C ends it with
-    `INTERRUPTED`.
+    What does not work is one line on standard error, with what to do, and exit status 1; so is a fault of ours.
+    Ctrl-C ends it with `INTERRUPTED`.
     """
     ended = False
 
@@ -101,15 +103,8 @@ def run(service: Service, work: Callable[[Webhook, Any], Awaitable[int]], second
         webhook = Webhook(service.url, service.credentials, seconds, reactor)
         try:
             status = await work(webhook, reactor)
-        except FaultError as fault:
-            click.echo(f"dtkdns: {sentence(fault)}", err=True)
-            status = 1
-        except click.Abort:
-            click.echo("\nNothing was done.", err=True)
-            status = 1
-        except BrokenPipeError:
-            sys.stdout = io.StringIO()  # the interpreter flushes it at its end
-            status = 1
+        except Exception as error:
+            status = _say(error)
         finally:
             await webhook.close()
         ended = True
@@ -125,13 +120,28 @@ def run_alone(work: Callable[[], int]) -> None:
     """Do work that needs neither the service nor a reactor, and end as `run` does."""
     try:
         status = work()
-    except FaultError as fault:
-        click.echo(f"dtkdns: {sentence(fault)}", err=True)
-        status = 1
-    except click.Abort:
-        click.echo("\nNothing was done.", err=True)
-        status = 1
+    except Exception as error:
+        status = _say(error)
     raise SystemExit(status)
+
+
+def _say(error: Exception) -> int:
+    """Say why a command has ended; the exit status."""
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, FaultError):
+        click.echo(f"dtkdns: {sentence(error)}", err=True)
+    elif isinstance(error, click.Abort):
+        click.echo("\nNothing was done.", err=True)
+    elif isinstance(error, BrokenPipeError):
+        sys.stdout = io.StringIO()  # the interpreter flushes it at its end
+    else:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{os.path.basename(place.filename)}, line {place.lineno}"
+        kind = type(error).__name__
+        click.echo(plain(f"dtkdns: a fault of dtkdns itself ({kind}: {error}; {where}). Report it."), err=True)
+    return 1
 
 
 def sentence(fault: FaultError) -> str:

@@ -37,8 +37,8 @@ TAKING_SECONDS = 30.0
 STOPPING_SECONDS = 2.0
 """How much of that is left once dtkdns is being stopped."""
 PASS_SECONDS = 2.0
-"""How long a connection is kept at a stop for the next call of external-dns' pass: a POST on a connection that the
-server closes just then ends external-dns.
+"""How long a connection is kept at a stop for its first call, or for the next one of external-dns' pass: a POST on
+a connection that the server closes just then ends external-dns.
 """
 LINGER_SECONDS = 5
 """How long the rest of a refused request is read and thrown away, so that the client gets to see the answer."""
@@ -84,11 +84,12 @@ class WebhookChannel(http.HTTPChannel):
     """Whether the request was whole when reading was held."""
     _stopping = False
     """Whether no request is taken after the one that is here, because dtkdns is being stopped."""
-    _pass_until = 0.0
-    """Until when the next call of a pass may be on its way (the reactor's seconds)."""
+    _call_until = 0.0
+    """Until when a call is likely to be on its way (the reactor's seconds): the first, or the next of a pass."""
 
     def connectionMade(self) -> None:  # noqa: N802
         super().connectionMade()
+        self._call_until = self.site.clock.seconds() + PASS_SECONDS
         self.site.opened(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
@@ -108,7 +109,7 @@ class WebhookChannel(http.HTTPChannel):
         if self._deadline is not None:
             self._deadline.reset(STOPPING_SECONDS)
         elif not self.requests:
-            left = self._pass_until - self.site.clock.seconds()
+            left = self._call_until - self.site.clock.seconds()
             if left > 0:
                 self._passing = self.site.clock.callLater(left, self._close_if_idle)
             else:
@@ -217,8 +218,8 @@ class WebhookChannel(http.HTTPChannel):
         return persistent
 
     def requestDone(self, request: WebhookRequest) -> None:  # noqa: N802
-        if within_a_pass(request.method, request.uri):
-            self._pass_until = self.site.clock.seconds() + PASS_SECONDS
+        going_on = within_a_pass(request.method, request.uri)
+        self._call_until = self.site.clock.seconds() + PASS_SECONDS if going_on else 0.0
         super().requestDone(request)
 
     def _make_last(self, request: WebhookRequest) -> None:
