@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -64,7 +65,9 @@ def manual(changes: str) -> str:
         ".SH SYNOPSIS",
         *_lines_kept(SYNOPSIS),
         ".SH DESCRIPTION",
-        *_prose(f"{Options.longdesc}\n\n{main.help}"),
+        *_prose(Options.longdesc),
+        ".PP",
+        *_prose(inspect.cleandoc(main.help or "")),
         ".SH OPTIONS",
         *_prose("These are taken by the commands that say so."),
         *_shared_options(),
@@ -94,7 +97,7 @@ def _commands(group: click.Group, words: str) -> Iterator[tuple[str, click.Comma
 def _command(words: str, command: click.Command) -> Iterator[str]:
     context = click.Context(command, info_name=words)
     yield f'.SS "{_text(" ".join([words, *command.collect_usage_pieces(context)]))}"'
-    yield from _prose(command.help or "")
+    yield from _prose(inspect.cleandoc(command.help or ""))
     shared = []
     for option in _options(command):
         if option.opts[0] in SHARED:
