@@ -95,20 +95,36 @@ def forbid_by_ufw(patient: Patient) -> None:
     patient.said["ufw status verbose"] = (0, UFW.replace("192.168.122.0/24", "10.0.0.0/8"))
 
 
+def only_by_file(patient: Patient, path: str, text: str) -> None:
+    """Write a file, on a machine that does not follow the recipe for DNS."""
+    (patient.root / DELEGATE).unlink()
+    patient.write(path, text)
+
+
 HURTS: dict[str, tuple[Callable[[Patient], object], list[tuple[str, Level]]]] = {
     "order of nsswitch": (
         lambda patient: patient.write("etc/nsswitch.conf", "hosts: dns [NOTFOUND=return] files\n"),
-        [("lookup order", Level.FAULT)],
+        [("lookup order", Level.WARNING)],
+    ),
+    "order of nsswitch without a recipe": (
+        lambda patient: only_by_file(patient, "etc/nsswitch.conf", "hosts: dns [NOTFOUND=return] files\n"),
+        [("lookup order", Level.FAULT), ("resolver", Level.NOTE)],
     ),
     "ReadEtcHosts in resolved.conf": (
         lambda patient: patient.write("etc/systemd/resolved.conf", "[Resolve]\nReadEtcHosts=no\n"),
-        [("systemd-resolved", Level.FAULT)],
+        [],
     ),
-    "ReadEtcHosts in a drop-in of the vendor": (
-        lambda patient: patient.write("usr/lib/systemd/resolved.conf.d/a.conf", "[Resolve]\nReadEtcHosts=no\n"),
-        [("systemd-resolved", Level.FAULT)],
+    "ReadEtcHosts in resolved.conf without a recipe": (
+        lambda patient: only_by_file(patient, "etc/systemd/resolved.conf", "[Resolve]\nReadEtcHosts=no\n"),
+        [("systemd-resolved", Level.WARNING), ("resolver", Level.NOTE)],
     ),
-    "no recipe": (lambda patient: (patient.root / DELEGATE).unlink(), [("resolver", Level.WARNING)]),
+    "ReadEtcHosts in a drop-in of the vendor without a recipe": (
+        lambda patient: only_by_file(
+            patient, "usr/lib/systemd/resolved.conf.d/a.conf", "[Resolve]\nReadEtcHosts=no\n"
+        ),
+        [("systemd-resolved", Level.WARNING), ("resolver", Level.NOTE)],
+    ),
+    "no recipe": (lambda patient: (patient.root / DELEGATE).unlink(), [("resolver", Level.NOTE)]),
     "a recipe for another port": (
         lambda patient: patient.follow_recipe("127.0.0.1:1"),
         [("resolver", Level.WARNING)],
@@ -281,11 +297,38 @@ async def test_without_the_service_all_that_needs_none_is_checked(tmp_path: Path
 
 
 @ensureDeferred
+async def test_another_file_than_programs_read_is_a_fault_unless_names_are_found_by_dns(tmp_path: Path) -> None:
+    other = tmp_path / "root/other"
+    other.parent.mkdir()
+    other.write_bytes(b"127.0.0.1 localhost\n")
+    async with case(tmp_path, "--hosts-file", str(other)) as kept:
+        assert complaints(await kept.findings()) == []
+        (kept.patient.root / DELEGATE).unlink()
+        findings = await kept.findings()
+    assert complaints(findings) == [("hosts file", Level.FAULT), ("resolver", Level.NOTE)]
+    assert next(one.detail for one in findings if one.check == "hosts file").startswith(
+        f"dtkdns keeps {other}, and"
+    )
+
+
+@ensureDeferred
+async def test_a_wildcard_matters_only_where_the_resolver_does_not_ask_for_it(tmp_path: Path) -> None:
+    async with case(tmp_path) as wild:
+        await wild.service.change(create=[endpoint("*.apps.dtk.io", "10.0.0.1")])
+        assert complaints(await wild.findings()) == []
+        (wild.patient.root / DELEGATE).unlink()
+        assert complaints(await wild.findings()) == [("resolver", Level.WARNING)]
+
+
+@ensureDeferred
 async def test_a_service_at_another_port_than_was_asked_for_is_named(tmp_path: Path) -> None:
     async with running(tmp_path) as service:
         url = f"http://127.0.0.1:{service.port}"
         first = (await examined_without_service(Patient(tmp_path / "root"), url))[0]
-    assert (first.level, first.advice) == (Level.FAULT, f"One answers at {url}: leave out --url and DTKDNS_URL.")
+    assert (first.level, first.advice) == (
+        Level.FAULT,
+        f"One answers at {url}: give that with --url or DTKDNS_URL.",
+    )
 
 
 @ensureDeferred

@@ -16,10 +16,19 @@ from rich.console import Console
 from twisted.internet import reactor
 
 from dtkdns.cli import way
-from dtkdns.cli.conclusion import MANY, conclusion
+from dtkdns.cli.conclusion import conclusion
+from dtkdns.cli.unsent import MANY
 from dtkdns.cli.way import NAMESERVER, OWN_DNS, STUB, SYSTEM, Answer, Facts, Line, Record, find_out
 from dtkdns.cli.why import explanation, screen
-from dtkdns.status import ClusterStatus, ExternalDNSStatus, HiddenStatus, NameStatus, ServiceStatus
+from dtkdns.status import (
+    ClusterStatus,
+    ConflictStatus,
+    ExternalDNSStatus,
+    HiddenStatus,
+    NameStatus,
+    ServiceStatus,
+    StoreStatus,
+)
 from examples import ADDRESS, HEALTHY, NOW, SHADOWED, WELL
 from running import endpoint, running
 from test_cli_names import calling
@@ -29,6 +38,16 @@ WILD = evolve(
     HEALTHY, names=(NameStatus("*.apps.dtk.io", (ADDRESS,), "default", "", 0, NOW - timedelta(minutes=2)),)
 )
 NOTHING = Facts("nope.dtk.io", HEALTHY, answers=(Answer(SYSTEM, ()),), now=NOW)
+
+
+UNSHOWN_WILDCARD = HiddenStatus(
+    "*.apps.dtk.io", "A", "", "default", "wildcard", "a hosts file has no wildcards", ("hosts",)
+)
+ELSEWHERE = (Answer(SYSTEM, ("10.9.9.9",)), Answer(OWN_DNS, (ADDRESS,)))
+
+
+def contested(kind: str, sentence: str) -> Facts:
+    return evolve(WELL, status=evolve(HEALTHY, conflicts=(ConflictStatus("foo.dtk.io", kind, sentence),)))
 
 
 def hidden(reason: str, record_type: str, sentence: str, *faces: str) -> ServiceStatus:
@@ -58,10 +77,26 @@ def test_a_name_with_which_all_is_well_has_no_complaint() -> None:
         ),
         (NOTHING, "kubectl get ingress -A)? external-dns was last seen 2 s ago."),
         (
+            evolve(NOTHING, now=NOW + timedelta(minutes=5)),
+            "external-dns has been silent for 5 min: is it running (kubectl -n external-dns get pods)?",
+        ),
+        (
+            evolve(NOTHING, status=evolve(HEALTHY, store=StoreStatus(0, "The disk is full."), clusters=())),
+            "Whether one was sent is not known: The disk is full.",
+        ),
+        (
+            evolve(NOTHING, status=evolve(HEALTHY, dns=evolve(HEALTHY.dns, held=True))),
+            "The stored records were lost, and external-dns has not sent them again",
+        ),
+        (
+            evolve(NOTHING, name="x.apps.dtk.io", status=evolve(HEALTHY, names=(), hidden=(UNSHOWN_WILDCARD,))),
+            "*.apps.dtk.io was sent and covers it, but only DNS can show a wildcard, and dtkdns answers none",
+        ),
+        (
             evolve(
                 WELL, status=hidden("unmanaged", "CNAME", "it lies in none of the managed domains", "dns", "hosts")
             ),
-            "It has no address, because its CNAME record is not shown: it lies in none of the managed domains.",
+            "because its CNAME record is not shown: it lies in none of the managed domains. Manage its domain",
         ),
         (
             evolve(
@@ -87,6 +122,43 @@ def test_a_name_with_which_all_is_well_has_no_complaint() -> None:
         (
             evolve(WELL, status=evolve(HEALTHY, hosts=evolve(HEALTHY.hosts, held=True))),
             "/etc/hosts is not as it should be: it waits for external-dns",
+        ),
+        (
+            contested("cluster", "cluster lab: cluster default had the name first and keeps it"),
+            "(cluster lab: cluster default had the name first and keeps it): give one of the two Ingresses",
+        ),
+        (
+            contested("fight", "two external-dns undo each other's A record in cluster default: give each a base"),
+            "It comes and goes, because two external-dns undo each other's A record in cluster default: give each",
+        ),
+        (
+            evolve(WELL, answers=SILENT, lines=()),
+            "says nothing, and /etc/hosts does not have the name, which dtkdns shows: does it run with --dry-run",
+        ),
+        (
+            evolve(WELL, answers=ELSEWHERE, lines=(Line(7, "10.9.9.9 foo.dtk.io # x", False),)),
+            "says 10.9.9.9, as line 7 of /etc/hosts has it, in a block that is stale: start dtkdns again",
+        ),
+        (
+            evolve(WELL, answers=ELSEWHERE, lines=(Line(7, "10.9.9.9 foo.dtk.io", True),)),
+            "says 10.9.9.9, as line 7 of /etc/hosts has it, which is your own, and wins: remove it.",
+        ),
+        (
+            evolve(
+                WELL,
+                answers=ELSEWHERE,
+                lines=(Line(7, "10.9.9.9 foo.dtk.io # x", False),),
+                status=evolve(HEALTHY, hosts=None),
+            ),
+            "although this one keeps no hosts file: if no other dtkdns keeps it, remove the lines from '# BEGIN",
+        ),
+        (
+            evolve(
+                WELL,
+                status=evolve(HEALTHY, clusters=(ClusterStatus("default", ("dtk.io",), (), 1, 1),)),
+                listening=frozenset(),
+            ),
+            f"It resolves to {ADDRESS}, as the cluster itself says, and nothing takes connections there",
         ),
         (
             evolve(WELL, answers=SILENT),
@@ -195,6 +267,19 @@ def test_of_many_managed_domains_the_first_are_said() -> None:
     cluster = ClusterStatus("default", domains, (ADDRESS,), 0, 0)
     _, sentence = conclusion(evolve(NOTHING, status=evolve(HEALTHY, clusters=(cluster,))))
     assert "(d0.io, d1.io, d2.io, d3.io, d4.io and 2 more)" in sentence
+
+
+def test_a_conflict_about_another_name_is_none_of_this_one() -> None:
+    other = ConflictStatus("bar.dtk.io", "cluster", "cluster lab: cluster default had the name first and keeps it")
+    assert conclusion(evolve(WELL, status=evolve(HEALTHY, conflicts=(other,))))[0]
+
+
+def test_the_wildcard_that_covers_a_name_is_the_nearest_one() -> None:
+    hidden = (evolve(UNSHOWN_WILDCARD, name="*.dtk.io"), UNSHOWN_WILDCARD, evolve(UNSHOWN_WILDCARD, name="*.o.io"))
+    facts = evolve(NOTHING, name="x.apps.dtk.io", status=evolve(HEALTHY, hidden=hidden))
+    assert facts.wildcard == UNSHOWN_WILDCARD
+    assert evolve(facts, name="x.lab.dtk.io").wildcard == hidden[0]
+    assert evolve(facts, name="apps.example.com").wildcard is None
 
 
 def test_programs_get_the_facts_and_the_conclusion() -> None:

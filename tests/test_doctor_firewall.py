@@ -231,6 +231,43 @@ def test_rules_that_refuse_unless_the_port_is_named_are_seen(said: str, refuses:
     assert netfilter.ruleset_refuses(said, 5000) is refuses
 
 
+LIMITED = [*to_port(5000)[:1], {"limit": {"rate": 10, "per": "second", "inv": True}}, {"drop": None}]
+BY_IPTABLES = [*to_port(5000)[:1], {"counter": {}}, {"xt": {"type": "target", "name": "REJECT"}}]
+
+
+@pytest.mark.parametrize(
+    ("said", "forbids"),
+    [
+        (NO_RULES, False),
+        (ruleset(policy="drop"), False),
+        (ruleset(to_port(22, "drop")), False),
+        (ruleset(to_port(5000, "drop")), True),
+        (ruleset(to_port({"range": [4000, 6000]}, "reject")), True),
+        (ruleset(BY_IPTABLES), True),
+        (ruleset(LIMITED), False),
+        (ruleset(LIMITED, to_port(5000, "drop")), True),
+        (ruleset(to_port(5000), to_port(5000, "drop")), False),
+        (ruleset(to_port(5000, "drop"), hook="forward"), False),
+        ("Error: syntax error", False),
+    ],
+)
+def test_a_rule_that_refuses_the_port_by_its_number_is_seen(said: str, forbids: bool) -> None:
+    assert netfilter.ruleset_forbids(said, 5000) is forbids
+
+
+@pytest.mark.parametrize(
+    ("said", "forbids"),
+    [
+        ("-P INPUT DROP\n", False),
+        ("-P INPUT ACCEPT\n-A INPUT -i virbr0 -p tcp -m tcp --dport 5000 -j REJECT --reject-with x\n", True),
+        ("-A INPUT -p tcp -m tcp --dport 5000 -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 5000 -j DROP\n", False),
+        ("-A INPUT -p tcp -m tcp --dport 50001 -j DROP\n", False),
+    ],
+)
+def test_a_rule_of_iptables_that_refuses_the_port_by_its_number_is_seen(said: str, forbids: bool) -> None:
+    assert netfilter.chain_forbids(said, 5000) is forbids
+
+
 @pytest.mark.parametrize(
     ("said", "refuses"),
     [
@@ -297,6 +334,7 @@ def test_firewalld_that_keeps_vms_out_is_a_fault_with_the_command_for_its_zone(p
     ("command", "output", "look"),
     [
         (NFT, ruleset(policy="drop"), "sudo nft list ruleset"),
+        (NFT, ruleset(to_port(5000, "drop")), "sudo nft list ruleset"),
         ("iptables -S INPUT", "-P INPUT DROP\n", "sudo iptables -S INPUT"),
     ],
 )

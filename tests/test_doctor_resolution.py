@@ -24,7 +24,7 @@ DNS = DNSStatus(("127.0.0.1:5053",))
 
 
 @pytest.mark.parametrize(
-    ("hosts", "resolved_reads", "level"),
+    ("hosts", "used", "level"),
     [
         ("files dns", False, Level.OK),
         ("files mdns4_minimal [NOTFOUND=return] dns", False, Level.OK),
@@ -41,13 +41,12 @@ DNS = DNSStatus(("127.0.0.1:5053",))
         (None, True, Level.WARNING),
     ],
 )
-def test_the_hosts_file_must_come_before_others_that_answer(
-    hosts: str | None, resolved_reads: bool, level: Level
-) -> None:
+def test_the_hosts_file_must_come_before_others_that_answer(hosts: str | None, used: bool, level: Level) -> None:
     text = "passwd: files\n" if hosts is None else f"passwd: files\nhosts: {hosts} # as it was\n"
-    found = order(text, resolved_reads=resolved_reads)
+    found = order(text, used=used)
     assert found.level is level
     assert bool(found.advice) is (level is not Level.OK)
+    assert order(text, used=used, by_dns=True).level is (Level.OK if level is Level.OK else Level.WARNING)
 
 
 @pytest.mark.parametrize(
@@ -85,9 +84,14 @@ def test_where_systemd_resolved_is_told_not_to_read_the_hosts_file_is_found(
     main: dict[str, str], drop_ins: dict[str, str], told_in: str
 ) -> None:
     assert reads_hosts(main, drop_ins) == told_in
-    found = resolved(told_in)
+    found = resolved(told_in, "hosts: resolve [!UNAVAIL=return] files\n", by_dns=False)
     assert found.level is (Level.FAULT if told_in else Level.OK)
     assert told_in in found.detail
+
+
+def test_that_systemd_resolved_does_not_read_the_hosts_file_matters_less_where_names_are_found_otherwise() -> None:
+    assert resolved("/etc/main", "hosts: files dns\n", by_dns=False).level is Level.WARNING
+    assert resolved("/etc/main", "hosts: resolve dns\n", by_dns=True).level is Level.OK
 
 
 def test_drop_ins_are_read_by_name_and_each_from_the_first_directory_that_has_it() -> None:
@@ -118,13 +122,13 @@ def test_the_setting_of_networkmanager_that_may_stand_elsewhere_is_not_required(
 def test_the_recipe_for_older_versions_will_do_for_newer_ones_and_not_the_other_way_round() -> None:
     old, new = (dict(recipe_for(name, ["dtk.io"], "127.0.0.1", 5053).files) for name in list(RESOLVERS)[1::-1])
     assert recipe(Asked(DNS, ("dtk.io",), "systemd-resolved", True), old).level is Level.OK
-    assert recipe(Asked(DNS, ("dtk.io",), "systemd-resolved before 258", True), new).level is Level.WARNING
+    assert recipe(Asked(DNS, ("dtk.io",), "systemd-resolved before 258", True), new).level is Level.NOTE
 
 
 @pytest.mark.parametrize(
     ("resolver", "kept", "level", "said"),
     [
-        ("dnsmasq", True, Level.WARNING, "dnsmasq does not ask dtkdns, so wildcards"),
+        ("dnsmasq", True, Level.NOTE, "dnsmasq does not ask dtkdns, so names resolve by the hosts file alone"),
         ("dnsmasq", False, Level.FAULT, "no name resolves: no hosts file is kept."),
         (None, True, Level.NOTE, "It cannot be told which one answers"),
         (None, False, Level.FAULT, "It cannot be told which one answers"),
@@ -137,6 +141,16 @@ def test_a_resolver_that_does_not_follow_its_recipe_matters_more_without_a_hosts
     assert found.level is level
     assert said in found.detail
     assert "dtkdns resolver" in found.advice
+
+
+@pytest.mark.parametrize("resolver", ["dnsmasq", None])
+def test_a_wildcard_that_only_dns_can_show_is_a_warning(resolver: str | None) -> None:
+    asked = Asked(DNS, ("dtk.io",), resolver, True, ("*.apps.dtk.io",))
+    for missing in (asked, evolve(asked, dns=None)):
+        found = recipe(missing, {})
+        assert found.level is Level.WARNING
+        assert "no name of *.apps.dtk.io resolves." in found.detail
+        assert "dtkdns resolver" in found.advice
 
 
 @pytest.mark.parametrize("dns", [None, DNSStatus()])

@@ -13,7 +13,7 @@ from dtkdns.access import Interface
 from dtkdns.cli.doctor.finding import Finding, Level
 from dtkdns.cli.doctor.service import Unit, callers, clusters, host_ip, parts, reachable, read_unit, unreachable
 from dtkdns.smoke.report import FaultError
-from dtkdns.status import ClusterStatus, ConflictStatus, PartStatus, Readiness
+from dtkdns.status import ClusterStatus, ConflictStatus, DNSStatus, PartStatus, Readiness, StoreStatus
 from examples import HEALTHY, NOW
 
 REFUSED = FaultError("No answer from http://127.0.0.1:5000: refused.", "Is dtkdns running?")
@@ -53,7 +53,7 @@ def test_of_a_healthy_service_all_is_ok() -> None:
             "Its unit is active.",
             "journalctl -u dtkdns says on which port it listens",
         ),
-        (Unit(), "http://127.0.0.1:5001", "", "One answers at http://127.0.0.1:5001: leave out --url"),
+        (Unit(), "http://127.0.0.1:5001", "", "One answers at http://127.0.0.1:5001: give that with --url"),
     ],
 )
 def test_why_the_service_does_not_answer_is_said(unit: Unit, elsewhere: str, detail: str, advice: str) -> None:
@@ -83,10 +83,45 @@ def test_each_part_that_is_not_ready_is_a_fault() -> None:
     assert (found.check, found.level, found.detail) == ("block", Level.FAULT, "changed by others just now.")
 
 
+def test_what_follows_from_another_fault_is_none_of_its_own() -> None:
+    """The hosts file and DNS have nothing to show while the records cannot be read, or are lost."""
+    assert HEALTHY.dns is not None
+    assert HEALTHY.hosts is not None
+    waiting = (
+        PartStatus("hosts file", False, "not written yet"),
+        PartStatus("block", False, "left as it is until external-dns has sent its records again"),
+        PartStatus("dns", False, "waits for records"),
+    )
+    unreadable = PartStatus("store", False, "The records cannot be read.")
+    closed = evolve(
+        HEALTHY,
+        store=StoreStatus(0, unreadable.detail),
+        ready=Readiness(False, (unreadable, *waiting)),
+        clusters=(),
+    )
+    assert single(parts(closed), Level.FAULT).check == "store"
+    assert list(clusters(closed)) == []
+    lost = evolve(
+        HEALTHY,
+        hosts=evolve(HEALTHY.hosts, held=True),
+        dns=evolve(HEALTHY.dns, held=True),
+        ready=Readiness(False, waiting),
+    )
+    assert "were lost" in single(parts(lost), Level.FAULT).detail
+    deaf = evolve(lost, dns=DNSStatus(), ready=Readiness(False, (PartStatus("dns", False, "not listening"),)))
+    assert [one.check for one in parts(deaf)] == ["store", "dns"]
+    failing = "/etc/hosts cannot be written."
+    twice = (PartStatus("hosts file", False, failing), PartStatus("block", False, failing))
+    read_only = evolve(HEALTHY, hosts=evolve(HEALTHY.hosts, failing=failing), ready=Readiness(False, twice))
+    assert single(parts(read_only), Level.FAULT).check == "hosts file"
+
+
 def test_a_cluster_of_which_nothing_is_shown_and_a_conflict_are_faults() -> None:
     bare = evolve(HEALTHY, clusters=(ClusterStatus("lab", (), (), 1, 0),))
     conflict = ConflictStatus("n.io", "line", "a line of your own wins")
-    assert "Cluster lab has no managed domain" in single(clusters(bare), Level.FAULT).detail
+    domainless = single(clusters(bare), Level.FAULT)
+    assert "Cluster lab has no managed domain" in domainless.detail
+    assert domainless.advice == "Give --domains, or POST /domains."
     assert single(clusters(evolve(HEALTHY, conflicts=(conflict,))), Level.FAULT).detail.startswith("n.io: a line")
     assert single(clusters(evolve(HEALTHY, clusters=())), Level.NOTE).detail == "None is known yet."
 

@@ -1,7 +1,7 @@
 """A desktop with VMs, in namespaces of its own: dtkdns where the README puts it, and external-dns in one VM.
 
-The desktop has the files of a fresh one, and one network, `virbr0`, on which the VM of the cluster is. That VM makes the
-calls of external-dns, so that a firewall on the desktop really stands between the two.
+The desktop has the files of a fresh one, and one network, `virbr0`, on which the VM of the cluster is. That VM
+makes the calls of external-dns, so that a firewall on the desktop really stands between the two.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from process import MEDIA_TYPE, Dtkdns, Namespace, dtkdns, scratch_etc
 
@@ -70,6 +70,8 @@ class Desk:
     directory: Path
     running: ExitStack
     """What ends with the desktop."""
+    ingress: subprocess.Popen[str] = field(init=False)
+    """The ingress controller in the VM."""
 
     @property
     def prefix(self) -> list[str]:
@@ -88,7 +90,7 @@ class Desk:
         whole.write_text(text)
 
     def run(self, script: str) -> str:
-        """What the person types, as root; what it prints."""
+        """What the person types, as root, and what it prints; a mount is one of this desktop alone."""
         return self._done([*self.prefix, "sh", "-ec", script])
 
     def serve(self, *options: str, domains: str = "dtk.io", within: Sequence[str] = ()) -> Dtkdns:
@@ -122,7 +124,7 @@ class Desk:
         return int(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
 
     def send(self, *records: object, base: str = "") -> int:
-        """What external-dns does in a pass for new records: the status of the second call, or of the first one that failed."""
+        """What external-dns does in a pass for new records: the status of its last call."""
         asked = self.call(f"{base}/adjustendpoints", records)
         return self.call(f"{base}/records", {"create": records}) if asked == 200 else asked
 
@@ -133,24 +135,13 @@ class Desk:
         assert self.send(FOO) == 204
         return service
 
-    def listen(self, *ports: int) -> None:
-        """Have the VM listen there, and be the desktop's nameserver."""
-        program = subprocess.Popen(
-            [*self._in_vm, sys.executable, str(VM), CLUSTER, *map(str, ports)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.running.callback(program.communicate)
-        assert program.stdout is not None
-        assert program.stdout.readline() == f"listens {len(ports)} times\n"
-        self.write("resolv.conf", f"nameserver {CLUSTER}\n")
+    def listen(self, *ports: int) -> subprocess.Popen[str]:
+        """Have a program of the VM listen there; on 53 it is a nameserver."""
+        return self._started([*self._in_vm, sys.executable, str(VM), CLUSTER, *map(str, ports)], "listens")
 
-    def start(self, *command: str) -> None:
-        """Start a program on the desktop that runs on."""
-        program = subprocess.Popen([*self.prefix, *command], stdin=subprocess.DEVNULL)
-        self.running.callback(program.wait)
-        self.running.callback(program.kill)
+    def start(self, *command: str, ready: str) -> None:
+        """Start a program on the desktop that runs on, and wait until it says this."""
+        self._started([*self.prefix, *command], ready)
 
     def ask(self, *commands: Sequence[str], later: str = "") -> list[Said]:
         """What the commands of dtkdns say, `later` from now (faketime(1)); they run at the same time."""
@@ -176,6 +167,15 @@ class Desk:
     def _in_vm(self) -> list[str]:
         return [*self.namespace.prefix, "nsenter", "--net=/run/netns/vm"]
 
+    def _started(self, command: Sequence[str], ready: str) -> subprocess.Popen[str]:
+        program = self.running.enter_context(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        )
+        self.running.callback(program.kill)
+        assert program.stdout is not None
+        assert any(ready in line for line in program.stdout), command
+        return program
+
     def _done(self, command: Sequence[str]) -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
@@ -186,10 +186,14 @@ class Desk:
 def desk(directory: Path) -> Iterator[Desk]:
     """A fresh one."""
     with scratch_etc(directory, HOSTS) as namespace, ExitStack() as running:
-        made = namespace.run("sh", "-ec", _MADE)
+        # From a network of this machine, to which it would go back, ip(8) makes none for a user who is not root.
+        made = namespace.run("unshare", "--net", "sh", "-ec", _MADE)
         assert made.returncode == 0, made.stderr
         found = Desk(namespace, directory, running)
         found.write("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
+        found.write("resolv.conf", f"nameserver {CLUSTER}\n")
+        found.listen(53)
+        found.ingress = found.listen(80, 443)
         yield found
 
 

@@ -47,15 +47,17 @@ def test_beside_a_healthy_service_there_is_no_fault_and_for_programs_the_same_is
     assert [one["level"] for one in found["findings"]] == rows
 
 
+@pytest.mark.namespace
 def test_a_hosts_file_that_is_not_as_it_should_be_is_exit_status_1(tmp_path: Path) -> None:
-    hosts = tmp_path / "hosts"
-    hosts.write_bytes(b"127.0.0.1 localhost\n")
-    options = [*OPTIONS, "--hosts-file", str(hosts), "--state", f"{tmp_path}/state", "--dry-run"]
-    with dtkdns(*options) as service, service.connection() as connection:
+    with (
+        scratch_etc(tmp_path, b"127.0.0.1 localhost\n") as namespace,
+        dtkdns(*OPTIONS, "--state", f"{tmp_path}/state", "--dry-run", prefix=namespace.prefix) as service,
+        service.connection() as connection,
+    ):
         assert call(connection, "POST", "/records", json.dumps({"create": [FOO]}))[0] == 204
-        seen = typed(service.port)
+        seen = typed(service.port, prefix=namespace.prefix)
     assert (seen.returncode, seen.stderr) == (1, "")
-    assert "without --dry-run: it puts it there." in " ".join(seen.stdout.split())
+    assert "Does dtkdns run with --dry-run" in " ".join(seen.stdout.split())
     assert "1 fault" in seen.stdout.splitlines()[-1]
 
 

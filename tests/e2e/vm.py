@@ -1,34 +1,31 @@
-"""What a VM of the cluster listens with: an ingress controller on 80 and 443; and the network's nameserver.
+"""What listens in a VM, as a program of its own: `vm.py ADDRESS PORT ...`; it ends when it is killed.
 
-Run as a program of its own, inside the network of the VM: `vm.py ADDRESS [PORT ...]`. It ends with its standard
-input.
+On port 53 it is the nameserver of a network without names; on others it takes connections, as an ingress
+controller does.
 """
 
 from __future__ import annotations
 
 import socket
 import sys
-import threading
 
 NO_SUCH_NAME = b"\x81\x83"
 """The flags of a reply that says so (RFC 1035, section 4.1.1)."""
 
 
-def answer(questions: socket.socket) -> None:
-    """Say of every name that there is none."""
+def main() -> None:
+    address, *ports = sys.argv[1:]
+    if ports != ["53"]:
+        listening = [socket.create_server((address, int(port))) for port in ports]
+        print("listens", flush=True)
+        while listening:  # connections are taken by the kernel
+            listening[0].accept()
+    questions = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    questions.bind((address, 53))
+    print("listens", flush=True)
     while True:
         question, peer = questions.recvfrom(4096)
         questions.sendto(question[:2] + NO_SUCH_NAME + question[4:], peer)
-
-
-def main() -> None:
-    address, *ports = sys.argv[1:]
-    listening = [socket.create_server((address, int(port))) for port in ports]
-    questions = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    questions.bind((address, 53))
-    threading.Thread(target=answer, args=(questions,), daemon=True).start()
-    print(f"listens {len(listening)} times", flush=True)
-    sys.stdin.read()
 
 
 if __name__ == "__main__":

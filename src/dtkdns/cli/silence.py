@@ -44,6 +44,11 @@ def silences(status: ServiceStatus, now: datetime) -> Iterator[Silence]:
                 yield Silence(cluster.name, seen[-1].last_pass, interval)
 
 
+def awaits_records(status: ServiceStatus) -> bool:
+    """Whether stored records were lost, and external-dns has not sent them again."""
+    return (status.hosts is not None and status.hosts.held) or (status.dns is not None and status.dns.held)
+
+
 def unseen(status: ServiceStatus, now: datetime) -> Iterator[str]:
     """The clusters with a managed domain from which nothing has come for long, or only one pass."""
     for cluster in status.clusters:

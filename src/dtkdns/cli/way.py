@@ -24,7 +24,7 @@ from dtkdns.hosts import text as hosts_text
 from dtkdns.projection import Reason
 from dtkdns.smoke.lookup import advice_for_the_resolver, resolved
 from dtkdns.smoke.webhook import Document, Webhook, decoded, require
-from dtkdns.status import ExternalDNSStatus, HiddenStatus, NameStatus, ServiceStatus
+from dtkdns.status import ConflictStatus, ExternalDNSStatus, HiddenStatus, NameStatus, ServiceStatus
 
 HOSTS_FILE = Path("/etc/hosts")
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -62,6 +62,10 @@ class Line:
     text: str
     own: bool
     """Whether it is a line of the user's own, outside dtkdns' block."""
+
+    def addresses(self, name: str) -> frozenset[str]:
+        """Those that it gives the name."""
+        return hosts_text.names_of(self.text.encode()).get(name, frozenset())
 
 
 @frozen
@@ -118,6 +122,18 @@ class Facts:
                 return by_name[f"*.{parent}"]
             parent = parent.partition(".")[2]
         return None
+
+    @property
+    def wildcard(self) -> HiddenStatus | None:
+        """The wildcard nearest to it that is kept and not shown in the hosts file."""
+        covering = [one for one in self.status.hidden if one.reason == Reason.WILDCARD.word]
+        fitting = [one for one in covering if self.name.endswith(one.name.removeprefix("*"))]
+        return max(fitting, key=lambda one: len(one.name), default=None)
+
+    @property
+    def conflicts(self) -> tuple[ConflictStatus, ...]:
+        """What more than one wants to decide of it."""
+        return tuple(one for one in self.status.conflicts if names.to_ascii(one.name) == self.name)
 
     @property
     def hidden(self) -> tuple[HiddenStatus, ...]:

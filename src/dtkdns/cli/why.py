@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dtkdns.cli.conclusion import conclusion, few
+from dtkdns.cli.conclusion import conclusion
 from dtkdns.cli.status import ago
+from dtkdns.cli.unsent import few
 from dtkdns.cli.way import NAMESERVER, OWN_DNS, PORTS, STUB, SYSTEM, Answer, Facts, Line, Record
 from dtkdns.projection import DNS_FACE, HOSTS_FACE
 from dtkdns.status import ExternalDNSStatus, HiddenStatus, NameStatus

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from attrs import frozen
 from twisted.internet.task import deferLater
 
 from dtkdns.cli.client import fetch_status
@@ -18,6 +19,8 @@ from dtkdns.cli.doctor.machine import Machine
 from dtkdns.cli.doctor.networks import networks_of_vms, not_heard
 from dtkdns.cli.resolver.recipes import find_resolver, processes, systemd_version
 from dtkdns.cli.silence import silences
+from dtkdns.local import DEFAULT_URL
+from dtkdns.projection import Reason
 from dtkdns.smoke.lookup import resolved
 from dtkdns.smoke.report import FaultError
 from dtkdns.smoke.webhook import Webhook
@@ -39,8 +42,9 @@ async def examine(machine: Machine, webhook: Webhook, local_url: str, reactor: A
     try:
         status = await fetch_status(webhook)
     except FaultError as error:
-        yield service.unreachable(error, _unit(machine), await _elsewhere(webhook, local_url))
-    else:
+        yield service.unreachable(error, _unit(machine), await _elsewhere(webhook, (local_url, DEFAULT_URL)))
+    asked = _asked(machine, status)
+    if status is not None:
         yield service.reachable(status, webhook.url)
         now = datetime.now(UTC)
         for found in (service.parts(status), service.clusters(status), service.callers(status, now)):
@@ -48,9 +52,9 @@ async def examine(machine: Machine, webhook: Webhook, local_url: str, reactor: A
                 yield one
         if status.host:
             yield service.host_ip(status.host, await resolved(status.host.strip("[]")), machine.attached())
-        for one in await _hosts_file(machine, webhook, status, reactor):
+        for one in await _hosts_file(machine, webhook, status, asked, reactor):
             yield one
-    for one in _machine(machine, status):
+    for one in _machine(machine, status, asked):
         yield one
     for one in _firewall(machine, status, _port(webhook.url)):
         yield one
@@ -61,26 +65,59 @@ def _unit(machine: Machine) -> service.Unit:
     return service.read_unit(asked.stdout if asked.returncode == 0 else "")
 
 
-async def _elsewhere(webhook: Webhook, url: str) -> str:
-    """The URL of the service of this machine, where another one was asked and this one answers; else empty."""
-    if url == webhook.url:
-        return ""
-    other = Webhook(url, webhook.credentials, webhook.call_seconds, webhook.reactor)
-    try:
-        await fetch_status(other)
-    except FaultError:
-        return ""
-    finally:
-        await other.close()
-    return url
+async def _elsewhere(webhook: Webhook, urls: Iterable[str]) -> str:
+    """The first of these URLs, beside the one that was asked, at which a service answers; else empty."""
+    for url in dict.fromkeys(urls):
+        if url == webhook.url:
+            continue
+        other = Webhook(url, webhook.credentials, webhook.call_seconds, webhook.reactor)
+        try:
+            await fetch_status(other)
+        except FaultError:
+            continue
+        finally:
+            await other.close()
+        return url
+    return ""
 
 
-async def _hosts_file(machine: Machine, webhook: Webhook, status: ServiceStatus, reactor: Any) -> list[Finding]:
+@frozen
+class _Resolver:
+    """What the resolver is to ask dtkdns for, and the texts of the files that may tell it, by their paths."""
+
+    asked: resolution.Asked
+    texts: Mapping[str, str]
+
+    @property
+    def asks(self) -> bool:
+        return self.asked.followed(self.texts)
+
+
+def _asked(machine: Machine, status: ServiceStatus | None) -> _Resolver | None:
+    """None where it is not known that there is anything to ask."""
+    domains = _domains(status)
+    if status is None or not domains:
+        return None
+    wildcards = tuple(one.name for one in status.hidden if one.reason == Reason.WILDCARD.word)
+    asked = resolution.Asked(status.dns, domains, _resolver(machine), status.hosts is not None, wildcards)
+    texts = {path: machine.text(path) for path in resolution.recipe_paths(domains) if machine.has(path)}
+    return _Resolver(asked, texts)
+
+
+async def _hosts_file(
+    machine: Machine, webhook: Webhook, status: ServiceStatus, resolver: _Resolver | None, reactor: Any
+) -> list[Finding]:
     kept = status.hosts
     if kept is None:
         return [hosts.left_behind(HOSTS, machine.data(HOSTS))]
-    if kept.failing or kept.held:
+    if kept.failing or kept.held or kept.written is None:
         return []  # the parts say so
+    if (
+        not machine.same(kept.path, HOSTS)
+        and machine.has(kept.path)
+        and not (resolver is not None and resolver.asks)
+    ):
+        return [hosts.elsewhere(kept, HOSTS)]
     found = hosts.freshness(status, kept, machine.data(kept.path))
     if found.level is Level.FAULT:
         await deferLater(reactor, AGAIN_SECONDS)
@@ -88,20 +125,17 @@ async def _hosts_file(machine: Machine, webhook: Webhook, status: ServiceStatus,
     return [found, hosts.way(kept)]
 
 
-def _machine(machine: Machine, status: ServiceStatus | None) -> Iterator[Finding]:
+def _machine(machine: Machine, status: ServiceStatus | None, resolver: _Resolver | None) -> Iterator[Finding]:
     """The checks of this machine, with what is known of the service if it answers."""
     kept = status is None or status.hosts is not None
-    domains = _domains(status)
     if kept:
-        yield from _lookups(machine)
-    if status is not None and domains:
-        asked = resolution.Asked(status.dns, domains, _resolver(machine), kept)
-        texts = {path: machine.text(path) for path in resolution.recipe_paths(domains) if machine.has(path)}
-        yield resolution.recipe(asked, texts)
+        yield from _lookups(machine, by_dns=resolver is not None and resolver.asks)
+    if resolver is not None:
+        yield resolution.recipe(resolver.asked, resolver.texts)
     if kept:
         path = status.hosts.path if status is not None and status.hosts is not None else HOSTS
         yield from list(_writers(machine, path)) or [writers.nobody()]
-    yield from list(_browsers(machine, domains)) or [browsers.nothing()]
+    yield from list(_browsers(machine, _domains(status))) or [browsers.nothing()]
 
 
 def _domains(status: ServiceStatus | None) -> tuple[str, ...]:
@@ -109,7 +143,7 @@ def _domains(status: ServiceStatus | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(domain for cluster in clusters for domain in cluster.domains))
 
 
-def _lookups(machine: Machine) -> Iterator[Finding]:
+def _lookups(machine: Machine, *, by_dns: bool) -> Iterator[Finding]:
     nsswitch = machine.text(NSSWITCH)
     main = [f"{directory}/resolved.conf" for directory in SYSTEMD]
     drop_ins = [machine.texts(f"{directory}/resolved.conf.d", "*.conf") for directory in SYSTEMD]
@@ -117,9 +151,9 @@ def _lookups(machine: Machine) -> Iterator[Finding]:
         {path: machine.text(path) for path in main if machine.has(path)}, resolution.in_order(drop_ins)
     )
     used = resolution.uses_resolved(nsswitch, machine.text(RESOLV_CONF))
-    yield resolution.order(nsswitch, resolved_reads=used and not told_in)
+    yield resolution.order(nsswitch, used=used, by_dns=by_dns)
     if used:
-        yield resolution.resolved(told_in)
+        yield resolution.resolved(told_in, nsswitch, by_dns=by_dns)
 
 
 def _resolver(machine: Machine) -> str | None:

@@ -82,12 +82,18 @@ def _netfilter(run: Run, networks: Iterable[Attached], port: int) -> Finding:
         asked = run(["iptables", "-S", "INPUT"])
         if asked.returncode == NO_PROGRAM:
             return well(CHECK, "There is none: neither ufw, firewalld, nft nor iptables is installed.")
-        refuses = netfilter.chain_refuses
+        refuses, forbids = netfilter.chain_refuses, netfilter.chain_forbids
     else:
-        refuses = netfilter.ruleset_refuses
+        refuses, forbids = netfilter.ruleset_refuses, netfilter.ruleset_forbids
     if asked.returncode:
         return note(
             CHECK, "The rules of the kernel were not asked: they are told to root only.", "Run this with sudo."
+        )
+    if forbids(asked.stdout, port):
+        return warning(
+            CHECK,
+            f"A rule refuses what comes in to port {port}, which {_listed(networks)} must be able to call.",
+            f"Look whether it is about this network, and remove it then: {look}",
         )
     if not refuses(asked.stdout, port):
         return well(CHECK, f"No rule is known that keeps {_listed(networks)} from port {port}.")

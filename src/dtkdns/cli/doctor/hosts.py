@@ -43,11 +43,16 @@ def _difference(block: Block | None, expected: Mapping[str, frozenset[str]]) -> 
     foreign = [name for name in held if name not in expected]
     if block is None:
         if expected:
-            return "has no block of dtkdns", "Start dtkdns again, without --dry-run: it puts it there."
+            return (
+                "has no block of dtkdns",
+                "Does dtkdns run with --dry-run, or in a container that has a hosts file of its own? Start it"
+                " without.",
+            )
     elif missing:
         return (
             f"has a stale block: {_some(missing)} not as they should be",
-            "Start dtkdns again; if it stays so, another program puts back an older file.",
+            "Start dtkdns again; if it stays so, another program puts back an older file, or dtkdns runs in a"
+            " container that has a hosts file of its own.",
         )
     elif foreign:
         return (
@@ -57,6 +62,15 @@ def _difference(block: Block | None, expected: Mapping[str, frozenset[str]]) -> 
     elif not block.intact:
         return "has a block that was changed by others", "Start dtkdns again: it mends it."
     return "", ""
+
+
+def elsewhere(hosts: HostsStatus, read_by_all: str) -> Finding:
+    """That another file is kept than the one that programs read."""
+    return fault(
+        "hosts file",
+        f"dtkdns keeps {hosts.path}, and programs read {read_by_all}.",
+        "Start dtkdns without --hosts-file.",
+    )
 
 
 def left_behind(path: str, text: bytes | None) -> Finding:

@@ -45,6 +45,10 @@ class Machine:
         paths = [f"/{path.relative_to(self.root)}" for path in found]
         return {path: self.text(path) for path in paths}
 
+    def same(self, path: str, other: str) -> bool:
+        """Whether both lead to one place."""
+        return os.path.realpath(self.at(path)) == os.path.realpath(self.at(other))
+
     def has(self, path: str) -> bool:
         """Whether there is a file or directory."""
         return os.path.exists(self.at(path))

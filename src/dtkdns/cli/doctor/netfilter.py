@@ -2,33 +2,59 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 REFUSALS = ("drop", "reject")
+XT_REFUSALS = ("DROP", "REJECT")
+"""The same as iptables-nft(8) leaves them in the ruleset."""
 
 
 def ruleset_refuses(said: str, port: int) -> bool:
     """Whether what comes in is refused unless a rule lets it in, and no rule that does names the TCP port."""
-    try:
-        entries = msgspec.json.decode(said, type=dict[str, list[dict[str, Any]]]).get("nftables", [])
-    except msgspec.DecodeError:
-        return False
-    rules = [entry["rule"] for entry in entries if "rule" in entry]
-    named = any(_names_port(rule, port) for rule in rules)
-    chains = [entry["chain"] for entry in entries if entry.get("chain", {}).get("hook") == "input"]
+    chains, rules = _chains_and_rules(said)
+    named = any(_verdict(rule) == "accept" and _is_about_port(rule, port) for rule in rules)
     return not named and any(
         chain.get("policy") == "drop" or any(_refuses_all(rule) for rule in rules if _is_in(rule, chain))
         for chain in chains
     )
 
 
+def ruleset_forbids(said: str, port: int) -> bool:
+    """Whether a rule for what comes in names the TCP port to refuse it, and none before that lets it in."""
+    chains, rules = _chains_and_rules(said)
+    for chain in chains:
+        about = (rule for rule in rules if _is_in(rule, chain) and _is_about_port(rule, port))
+        verdicts = (_verdict(rule) for rule in about)
+        if next((verdict for verdict in verdicts if verdict), "") == "refuse":
+            return True
+    return False
+
+
 def chain_refuses(said: str, port: int) -> bool:
-    """The same from what `iptables -S INPUT` says."""
+    """`ruleset_refuses` from what `iptables -S INPUT` says."""
     lines = said.splitlines()
     return "-P INPUT DROP" in lines and not any(f"--dport {port} " in line and "ACCEPT" in line for line in lines)
+
+
+def chain_forbids(said: str, port: int) -> bool:
+    """`ruleset_forbids` from what `iptables -S INPUT` says."""
+    about = [line for line in said.splitlines() if f"--dport {port} " in line]
+    first = next((line for line in about if re.search(r" -j (ACCEPT|DROP|REJECT)\b", line)), "")
+    return bool(first) and "-j ACCEPT" not in first
+
+
+def _chains_and_rules(said: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The chains for what comes in, and all rules."""
+    try:
+        entries = msgspec.json.decode(said, type=dict[str, list[dict[str, Any]]]).get("nftables", [])
+    except msgspec.DecodeError:
+        return [], []
+    chains = [entry["chain"] for entry in entries if entry.get("chain", {}).get("hook") == "input"]
+    return chains, [entry["rule"] for entry in entries if "rule" in entry]
 
 
 def _is_in(rule: dict[str, Any], chain: dict[str, Any]) -> bool:
@@ -39,15 +65,27 @@ def _is_in(rule: dict[str, Any], chain: dict[str, Any]) -> bool:
 
 def _refuses_all(rule: dict[str, Any]) -> bool:
     """Whether a rule refuses without a condition."""
-    statements = [key for statement in rule.get("expr", []) for key in statement]
-    return "match" not in statements and any(key in statements for key in REFUSALS)
+    return _verdict(rule) == "refuse" and not any("match" in statement for statement in rule.get("expr", []))
 
 
-def _names_port(rule: dict[str, Any], port: int) -> bool:
-    statements = rule.get("expr", [])
-    return any("accept" in statement for statement in statements) and any(
+def _verdict(rule: dict[str, Any]) -> str:
+    """`accept` or `refuse`; empty where a rule says neither, or only of what is too much."""
+    verdict = ""
+    for statement in rule.get("expr", []):
+        if "limit" in statement:
+            return ""
+        target = statement.get("xt") or {}
+        if "accept" in statement:
+            verdict = "accept"
+        elif any(key in statement for key in REFUSALS) or target.get("name") in XT_REFUSALS:
+            verdict = "refuse"
+    return verdict
+
+
+def _is_about_port(rule: dict[str, Any], port: int) -> bool:
+    return any(
         any(first <= port <= last for first, last in _ports(statement["match"]))
-        for statement in statements
+        for statement in rule.get("expr", [])
         if "match" in statement
     )
 

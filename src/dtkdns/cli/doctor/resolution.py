@@ -16,6 +16,8 @@ DELEGATE = "systemd-resolved"
 LINK = "systemd-resolved before 258"
 """The recipe that works in newer versions too."""
 SHOW = "dtkdns resolver prints it."
+MANY = 3
+"""Wildcards that are said."""
 
 
 def uses_resolved(nsswitch: str, resolv_conf: str) -> bool:
@@ -23,12 +25,14 @@ def uses_resolved(nsswitch: str, resolv_conf: str) -> bool:
     return STUB in resolv_conf or RESOLVE in (sources_of(nsswitch) or [])
 
 
-def order(nsswitch: str, *, resolved_reads: bool) -> Finding:
-    """Whether the C library reads the hosts file before others can answer, or systemd-resolved does it for it."""
-    found = suspicion(nsswitch, resolved_reads=resolved_reads)
+def order(nsswitch: str, *, used: bool, by_dns: bool = False) -> Finding:
+    """Whether the C library reads the hosts file before others can answer, or systemd-resolved could do it for it,
+    where it is `used`. With `by_dns` the names are found without the file too.
+    """
+    found = suspicion(nsswitch, resolved_reads=used)
     if found is None:
         return well("lookup order", "The hosts file comes first.")
-    judge = fault if found.unread else warning
+    judge = fault if found.unread and not by_dns else warning
     return judge("lookup order", found.wrong, found.advice)
 
 
@@ -59,11 +63,18 @@ def in_order(directories: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return dict(chosen[name] for name in sorted(chosen))
 
 
-def resolved(told_in: str) -> Finding:
-    """Whether systemd-resolved, which programs ask, reads the hosts file."""
+def resolved(told_in: str, nsswitch: str, *, by_dns: bool) -> Finding:
+    """Whether systemd-resolved, which programs ask, reads the hosts file, or has the names `by_dns`.
+
+    It matters less where the C library reads the file itself.
+    """
     if not told_in:
         return well("systemd-resolved", "It reads the hosts file.")
-    return fault(
+    if by_dns:
+        return well("systemd-resolved", "It does not read the hosts file, and asks dtkdns.")
+    found = suspicion(nsswitch)
+    judge = fault if found is not None and found.unread else warning
+    return judge(
         "systemd-resolved",
         f"It does not read the hosts file: {told_in} says ReadEtcHosts=no.",
         "Remove that line, then: sudo systemctl restart systemd-resolved",
@@ -79,6 +90,19 @@ class Asked:
     resolver: str | None
     """One of `RESOLVERS`; None where it cannot be told."""
     hosts_kept: bool
+    wildcards: tuple[str, ...] = ()
+    """Names that only DNS can show."""
+
+    def followed(self, texts: Mapping[str, str]) -> bool:
+        """Whether the resolver is told so, by the texts of files by their paths."""
+        return any(all(texts.get(path) == text for path, text in files) for files in self.needed)
+
+    @property
+    def needed(self) -> list[list[tuple[str, str]]]:
+        """Paths and texts of the files of each recipe that would do."""
+        if self.dns is None or not self.dns.addresses:
+            return []
+        return [_with_domains(one, self.domains) for one in self.recipes]
 
     @property
     def recipes(self) -> list[Recipe]:
@@ -98,37 +122,45 @@ def recipe_paths(domains: Sequence[str]) -> list[str]:
 def recipe(asked: Asked, texts: Mapping[str, str]) -> Finding:
     """Whether the resolver asks dtkdns for what it should; `texts` has those of `recipe_paths` that there are."""
     if asked.dns is None or not asked.dns.addresses:
-        if texts:
-            return fault(
-                "resolver",
-                f"It is told to ask dtkdns ({', '.join(texts)}), which answers no DNS.",
-                f"Start dtkdns with --dns, or remove the recipe: sudo rm {' '.join(texts)}",
-            )
-        return well("resolver", "It does not ask dtkdns, which answers no DNS.")
-    lacking = (
-        "wildcards, and what nslookup asks for, do not resolve."
-        if asked.hosts_kept
-        else "no name resolves: no hosts file is kept."
-    )
+        return _without_dns(asked, texts)
+    if asked.followed(texts):
+        return well("resolver", f"{asked.resolver} asks dtkdns for {', '.join(asked.domains)}.")
+    if not asked.hosts_kept:
+        judge, lacking = fault, "no name resolves: no hosts file is kept."
+    elif asked.wildcards:
+        judge, lacking = warning, f"no name of {', '.join(asked.wildcards[:MANY])} resolves."
+    else:
+        judge, lacking = note, "names resolve by the hosts file alone, and wildcards not at all."
     if asked.resolver is None:
-        judge = note if asked.hosts_kept else fault
         return judge(
             "resolver",
             f"It cannot be told which one answers on this machine; if it does not ask dtkdns, {lacking}",
             "dtkdns resolver --for NAME prints its recipe, if it is one of those that are known.",
         )
-    needed = [_with_domains(one, asked.domains) for one in asked.recipes]
-    if any(all(texts.get(path) == text for path, text in files) for files in needed):
-        return well("resolver", f"{asked.resolver} asks dtkdns for {', '.join(asked.domains)}.")
-    judge = warning if asked.hosts_kept else fault
-    other = [path for files in needed for path, _ in files if path in texts]
+    other = [path for files in asked.needed for path, _ in files if path in texts]
     if other:
-        return judge(
+        return (warning if asked.hosts_kept else fault)(
             "resolver",
             f"{', '.join(other)} has other domains, or another port, than dtkdns has now.",
             f"Write it anew: {SHOW}",
         )
     return judge("resolver", f"{asked.resolver} does not ask dtkdns, so {lacking}", f"Follow its recipe: {SHOW}")
+
+
+def _without_dns(asked: Asked, texts: Mapping[str, str]) -> Finding:
+    if texts:
+        return fault(
+            "resolver",
+            f"It is told to ask dtkdns ({', '.join(texts)}), which answers no DNS.",
+            f"Start dtkdns with --dns, or remove the recipe: sudo rm {' '.join(texts)}",
+        )
+    if asked.wildcards:
+        return warning(
+            "resolver",
+            f"dtkdns answers no DNS, so no name of {', '.join(asked.wildcards[:MANY])} resolves.",
+            f"Start dtkdns with --dns, and follow the recipe: {SHOW}",
+        )
+    return well("resolver", "It does not ask dtkdns, which answers no DNS.")
 
 
 def _with_domains(one: Recipe, domains: Sequence[str]) -> list[tuple[str, str]]:

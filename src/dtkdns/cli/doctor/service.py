@@ -10,11 +10,11 @@ from attrs import frozen
 
 from dtkdns.access import Interface
 from dtkdns.cli.doctor.finding import Finding, fault, note, warning, well
-from dtkdns.cli.silence import silences, unseen
+from dtkdns.cli.silence import awaits_records, silences, unseen
 from dtkdns.cli.status import ago, conflicts, unshowable
 from dtkdns.rdata import Address
 from dtkdns.smoke.report import FaultError
-from dtkdns.status import ServiceStatus
+from dtkdns.status import PartStatus, ServiceStatus
 
 PODS = "kubectl -n external-dns get pods"
 
@@ -45,7 +45,7 @@ def reachable(status: ServiceStatus, url: str) -> Finding:
 def unreachable(error: FaultError, unit: Unit, elsewhere: str) -> Finding:
     """Why the service does not answer; `elsewhere` is the URL of one that does, or empty."""
     if elsewhere:
-        return fault("service", error.wrong, f"One answers at {elsewhere}: leave out --url and DTKDNS_URL.")
+        return fault("service", error.wrong, f"One answers at {elsewhere}: give that with --url or DTKDNS_URL.")
     if unit.installed and unit.active == "failed":
         return fault("service", f"{error.wrong} Its unit has failed.", "journalctl -u dtkdns says why.")
     if unit.installed and unit.active == "inactive":
@@ -62,25 +62,48 @@ def unreachable(error: FaultError, unit: Unit, elsewhere: str) -> Finding:
 
 
 def parts(status: ServiceStatus) -> Iterator[Finding]:
-    """What /readyz says."""
+    """What /readyz says, each cause once: without its records no other part can do what it should."""
     wrong = [part for part in status.ready.parts if not part.ok]
+    if awaits_records(status):
+        yield fault(
+            "store",
+            "The stored records were lost, and dtkdns waits for external-dns to send them again.",
+            f"It does so in its next pass, if it runs ({PODS}); the log of dtkdns says what was lost.",
+        )
+    told: set[str] = set()
     for part in wrong:
+        if part.detail in told or _follows(part, status):
+            continue
+        told.add(part.detail)
         detail = part.detail if part.detail.endswith((".", "?")) else f"{part.detail}."
-        yield fault(part.part, detail, "dtkdns tries again by itself; its log has the cause.")
+        advice = "See to that disk (df, dmesg); dtkdns tries" if part.part == "store" else "dtkdns tries"
+        yield fault(part.part, detail, f"{advice} again by itself; its log has the cause.")
     if not wrong:
         yield well("parts", f"{', '.join(part.part for part in status.ready.parts)}: as they should be.")
 
 
+def _follows(part: PartStatus, status: ServiceStatus) -> bool:
+    """Whether a part is not as it should be only because the records are not known."""
+    if part.part == "store" or not (status.store.failing or awaits_records(status)):
+        return False
+    if part.part == "dns":
+        return status.dns is not None and bool(status.dns.addresses)
+    return status.hosts is not None and not status.hosts.failing
+
+
 def clusters(status: ServiceStatus) -> Iterator[Finding]:
     """Whether names of every cluster can be shown, and nobody else wants to decide them."""
+    if not status.clusters:
+        if not status.store.failing:  # then none can be known
+            yield note("clusters", "None is known yet.", "Give --domains, or POST /domains.")
+        return
     without, wanted = list(unshowable(status)), list(conflicts(status))
     for sentence in without:
-        yield fault("clusters", sentence, "")
+        wrong, _, advice = sentence.partition(": ")  # what to do stands behind it
+        yield fault("clusters", f"{wrong}.", f"Give {advice}")
     for sentence in wanted:
-        yield fault("clusters", sentence, "dtkdns why NAME has the whole way of a name.")
-    if not status.clusters:
-        yield note("clusters", "None is known yet.", "Give --domains, or POST /domains.")
-    elif not without and not wanted:
+        yield fault("clusters", sentence, "dtkdns why NAME says what to do.")
+    if not without and not wanted:
         number = sum(one.names for one in status.clusters)
         shown = f"{number} name is" if number == 1 else f"{number} names are"
         yield well("clusters", f"{', '.join(one.name for one in status.clusters)}: {shown} shown.")
@@ -100,7 +123,8 @@ def callers(status: ServiceStatus, now: datetime) -> Iterator[Finding]:
         yield warning(
             "external-dns",
             f"None of cluster {name} has called for {ago(_unseen_for(status, name, now))}.",
-            f"Is it running ({PODS}), with the URL of this machine, and may it call through the firewall?",
+            f"Is it running ({PODS}), with the URL of this machine, and may it call, through the firewall and by"
+            " --allow (the log of dtkdns says whom it refuses)?",
         )
     if not silent and not never:
         last = max((one.last_pass for one in status.external_dns), default=None)
