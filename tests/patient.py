@@ -10,7 +10,7 @@ from subprocess import CompletedProcess
 from attrs import define, field
 
 from dtkdns.access import Interface
-from dtkdns.cli.doctor.machine import Machine
+from dtkdns.cli.machine import Machine
 
 NFT = "nft --json list ruleset"
 NO_RULES = '{"nftables": [{"metainfo": {"version": "1.0.6", "json_schema_version": 1}}]}'

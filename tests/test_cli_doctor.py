@@ -18,7 +18,7 @@ from dtkdns.cli.doctor import examination
 from dtkdns.cli.doctor.command import screen
 from dtkdns.cli.doctor.examination import examine
 from dtkdns.cli.doctor.finding import Finding, Level, fault, note, warning, well
-from dtkdns.cli.doctor.machine import Machine
+from dtkdns.cli.machine import Machine
 from dtkdns.smoke.webhook import Webhook
 from patient import DELEGATE, NFT, Patient
 from running import WEBHOOK, Running, endpoint, running

@@ -47,7 +47,7 @@ def anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scratch:
     monkeypatch.setattr(installation, "COMMAND", f"{tmp_path}/usr/local/bin/dtkdns")
     monkeypatch.setattr(installation, "MANUAL", f"{tmp_path}/usr/local/share/man/man1/dtkdns.1")
-    return Scratch(str(tmp_path))
+    return Scratch(tmp_path)
 
 
 def wanted(*words: str) -> Wanted:
@@ -67,7 +67,10 @@ def in_place(scratch: Scratch, *words: str) -> Scratch:
 
 def test_the_first_time_everything_is_done(scratch: Scratch) -> None:
     steps = installing.steps_to_install(wanted(), scratch)
-    assert [step.path.removeprefix(scratch.root) for step in steps if isinstance(step, Write)] == [SERVICE, SOCKET]
+    assert [step.path.removeprefix(str(scratch.root)) for step in steps if isinstance(step, Write)] == [
+        SERVICE,
+        SOCKET,
+    ]
     assert commands(steps) == [
         "daemon-reload",
         f"enable {HOLDER} {UNIT}",

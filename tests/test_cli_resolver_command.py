@@ -62,7 +62,7 @@ class Scratch:
 
     @property
     def machine(self) -> Machine:
-        return Machine(f"{self.directory}/root")
+        return Machine(self.directory / "root")
 
     def write(self, path: str, text: str) -> None:
         there = Path(self.machine.at(path))

@@ -1,12 +1,15 @@
-"""What this machine has: its files, and the services that its systemd runs."""
+"""What this machine has: its files, its addresses, and the services that its systemd runs."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from attrs import frozen
 
+from dtkdns.access import Interface, attached
 from dtkdns.cli.plan import run
 
 
@@ -26,23 +29,43 @@ class Unit:
 
 @frozen
 class Machine:
-    """A system's files, below a root directory."""
+    """This machine, or what stands for it; nothing here changes anything."""
 
-    root: str = ""
-    """What stands before every path: nothing on the machine that this runs on."""
+    root: Path = Path("/")
+    """Where its files are; a path that lies there already is taken as it is."""
+    run: Callable[[Sequence[str]], CompletedProcess[str]] = run
+    """Runs a command."""
+    attached: Callable[[], list[tuple[str, Interface]]] = attached
+    """The addresses of its interfaces, each with the interface's name."""
 
-    def at(self, path: str) -> str:
-        return f"{self.root}{path}"
+    def at(self, path: str) -> Path:
+        """Where a file of the machine is."""
+        return Path(path) if Path(path).is_relative_to(self.root) else self.root / path.lstrip("/")
 
     def has(self, path: str) -> bool:
+        """Whether there is a file, a directory, or a link, wherever it leads."""
         return os.path.lexists(self.at(path))
 
-    def text(self, path: str) -> str:
-        """What stands in a file; nothing where it cannot be read."""
+    def same(self, path: str, other: str) -> bool:
+        """Whether both lead to one place."""
+        return os.path.realpath(self.at(path)) == os.path.realpath(self.at(other))
+
+    def data(self, path: str) -> bytes | None:
+        """What a file holds; None where it is not there or may not be read."""
         try:
-            return Path(self.at(path)).read_text("utf-8", "replace")
+            return self.at(path).read_bytes()
         except OSError:
-            return ""
+            return None
+
+    def text(self, path: str) -> str:
+        """`data` as text; empty where there is none."""
+        return (self.data(path) or b"").decode("utf-8", "replace")
+
+    def texts(self, directory: str, pattern: str) -> dict[str, str]:
+        """The texts of the files of a directory that match, by their paths and in the order of their names."""
+        found = sorted(path for path in self.at(directory).glob(pattern) if os.path.isfile(path))
+        paths = [f"/{path.relative_to(self.root)}" for path in found]
+        return {path: self.text(path) for path in paths}
 
     def files(self, directory: str, suffix: str) -> list[str]:
         """The paths of the files of a directory whose names end so, sorted."""
@@ -62,7 +85,7 @@ class Machine:
     def unit(self, name: str) -> Unit:
         """A service; where systemd does not know it, or does not run here, it is neither active nor enabled."""
         wanted = ["ActiveState", "UnitFileState", "MainPID", "ActiveEnterTimestamp", "InvocationID"]
-        said = run(["systemctl", "show", "--timestamp=unix", f"--property={','.join(wanted)}", name]).stdout
+        said = self.run(["systemctl", "show", "--timestamp=unix", f"--property={','.join(wanted)}", name]).stdout
         shown = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
         since = shown.get("ActiveEnterTimestamp", "").removeprefix("@")
         return Unit(

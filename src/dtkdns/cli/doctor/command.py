@@ -16,7 +16,7 @@ from rich.text import Text
 from dtkdns.cli.client import find_service, for_a_service, plain, print_json, run
 from dtkdns.cli.doctor.examination import examine
 from dtkdns.cli.doctor.finding import Finding, Level
-from dtkdns.cli.doctor.machine import Machine
+from dtkdns.cli.machine import Machine
 from dtkdns.local import local_url
 from dtkdns.smoke.webhook import Webhook
 

@@ -15,8 +15,8 @@ from dtkdns.cli.client import fetch_status
 from dtkdns.cli.doctor import browsers, hosts, resolution, service, writers
 from dtkdns.cli.doctor.finding import Finding, Level
 from dtkdns.cli.doctor.firewall import firewall
-from dtkdns.cli.doctor.machine import Machine
 from dtkdns.cli.doctor.networks import networks_of_vms, not_heard
+from dtkdns.cli.machine import Machine
 from dtkdns.cli.resolver.recipes import find_resolver, processes, systemd_version
 from dtkdns.cli.silence import silences
 from dtkdns.local import DEFAULT_URL

@@ -23,7 +23,7 @@ ENABLE = ("systemctl", "enable", "--now")
 
 def steps_to_apply(recipe: Recipe, machine: Machine) -> list[Step]:
     """What differs from the recipe; nothing when it is in place and the service has read it."""
-    writes = [Write(machine.at(path), text) for path, text in recipe.files]
+    writes = [Write(str(machine.at(path)), text) for path, text in recipe.files]
     changed = any(write.needed() for write in writes)
     steps: list[Step] = [step for rival in _rivals(recipe) for step in steps_to_undo(rival, machine)]
     return needed([*steps, *writes, *_commands(recipe, machine, changed=changed)])
@@ -72,7 +72,7 @@ def steps_to_undo(resolver: str, machine: Machine) -> list[Step]:
     steps: list[Step] = []
     for words in _typed(recipe_for(resolver, [], "127.0.0.1", 0).undo):
         if words[0] == "rm":
-            steps += [Remove(machine.at(path)) for path in words[1:]]
+            steps += [Remove(str(machine.at(path))) for path in words[1:]]
         elif runs or words[:2] != RESTART:
             steps.append(Run(words))
     return needed(steps)
@@ -106,7 +106,7 @@ class Kept:
 def keep(recipe: Recipe, machine: Machine) -> list[Kept]:
     """The files that `steps_to_apply` may change, as they are. Raises `FaultError`."""
     paths = [path for path, _ in recipe.files] + [path for rival in _rivals(recipe) for path in paths_of(rival)]
-    return [_kept(machine.at(path)) for path in paths]
+    return [_kept(str(machine.at(path))) for path in paths]
 
 
 def _kept(path: str) -> Kept:
@@ -146,7 +146,7 @@ def _because(unit: str) -> str:
 
 
 def _take_back(recipe: Recipe, machine: Machine, kept: list[Kept]) -> None:
-    own = {machine.at(path) for path, _ in recipe.files}
+    own = {str(machine.at(path)) for path, _ in recipe.files}
     fresh = all(one.content is None for one in kept if one.path in own)
     way_back = _typed(recipe.undo)
     removal = next(number for number, words in enumerate(way_back) if words[0] == "rm")

@@ -142,8 +142,11 @@ def _now(*words: str) -> Run:
 def _files(wanted: Wanted, machine: Machine) -> list[Step]:
     """The service first."""
     unit = wanted.unit
-    service = Write(machine.at(SERVICE), unit.service())
-    return [service, Write(machine.at(SOCKET), unit.socket()) if unit.holds_port else Remove(machine.at(SOCKET))]
+    service = Write(str(machine.at(SERVICE)), unit.service())
+    return [
+        service,
+        Write(str(machine.at(SOCKET)), unit.socket()) if unit.holds_port else Remove(str(machine.at(SOCKET))),
+    ]
 
 
 def _own_metadata() -> str:

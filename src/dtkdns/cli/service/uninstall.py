@@ -81,7 +81,7 @@ def steps_to_uninstall(values: Values, machine: Machine, *, purge: bool) -> list
     if there:
         units = [{SERVICE: UNIT, SOCKET: HOLDER}[path] for path in reversed(there)]
         steps.append(Run(("systemctl", "disable", "--now", *units), lambda: True))
-        steps += [Remove(machine.at(path)) for path in there]
+        steps += [Remove(str(machine.at(path))) for path in there]
         steps.append(Run(("systemctl", "daemon-reload"), lambda: True))
     steps += [Remove(link.path) for link in links() if os.path.islink(link.path) and not link.needed()]
     path = values.hosts_file or HOSTS_DEFAULT
