@@ -14,7 +14,7 @@ from dtkdns.cli.machine import Machine, Unit
 from dtkdns.cli.plan import Remove, Run, Step, Write, described, make
 from dtkdns.cli.service import install as installing
 from dtkdns.cli.service import installation, uninstall
-from dtkdns.cli.service.installation import Wanted, owner_of, program, read
+from dtkdns.cli.service.installation import Wanted, doubts, program, read
 from dtkdns.cli.service.unit import HOLDER, SERVICE, SOCKET, UNIT, Program
 from dtkdns.hosts.entries import Entries, make_entry
 from dtkdns.hosts.text import splice
@@ -35,12 +35,6 @@ class Scratch(Machine):
 
     def unit(self, name: str) -> Unit:
         return {UNIT: self.service, HOLDER: self.socket}[name]
-
-
-@pytest.fixture(autouse=True)
-def anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests may themselves be installed where no service is."""
-    monkeypatch.setattr(installation, "SCRATCH", ())
 
 
 @pytest.fixture
@@ -187,22 +181,19 @@ def test_this_installation_is_found() -> None:
     assert any(Path(installation.dtkdns.__file__).is_relative_to(place) for place in found.directories)
 
 
-def test_one_that_a_boot_would_empty_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installation, "SCRATCH", (os.path.realpath(sys.prefix),))
-    with pytest.raises(FaultError, match="which a service does not see and a boot may empty"):
-        program()
-    done = CliRunner().invoke(installing.install, ["--print"])
-    assert (done.exit_code, "Install it elsewhere, for instance in /opt/dtkdns." in done.output) == (1, True)
-
-
-def test_who_else_can_change_the_program_is_named(tmp_path: Path) -> None:
-    assert owner_of(Program("/bin/sh", ("/usr",))) is None
+def test_an_installation_that_had_better_be_elsewhere_is_doubted(tmp_path: Path) -> None:
+    assert doubts(Program("/bin/sh", ("/usr",))) == []
+    assert doubts(Program("/bin/sh", ("/tmp",))) == [
+        "Mind that a boot may empty /tmp, and dtkdns is gone then.",
+        "Better install it into /opt/dtkdns.",
+    ]
     mine = tmp_path / "mine"
     mine.mkdir()
     if os.geteuid() == 0:
         os.chown(mine, 12345, -1)
     name = "12345" if os.geteuid() == 0 else installation.pwd.getpwuid(os.geteuid()).pw_name
-    assert owner_of(Program("/bin/sh", (str(mine),))) == f"{name} can change {mine}"
+    said = doubts(Program("/bin/sh", (str(mine),)))
+    assert f"Mind that {name} can change {mine}, and what stands there runs as root." in said
 
 
 def test_the_units_are_printed_for_anybody() -> None:

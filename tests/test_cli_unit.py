@@ -75,6 +75,12 @@ def test_what_lies_in_a_home_is_bound_into_an_empty_one() -> None:
     assert "StateDirectory" not in text
 
 
+def test_what_lies_where_scratch_files_do_is_bound_too() -> None:
+    text = evolve(PLAIN, program=Program("/tmp/x/bin/twistd", ("/tmp/x", "/usr"))).service()
+    assert value(text, "ProtectHome") == "yes"
+    assert value(text, "BindReadOnlyPaths") == "/tmp/x"
+
+
 def test_files_are_handed_over_as_credentials() -> None:
     text = evolve(PLAIN, files={"config": "/home/me/100%.yaml"}).service()
     assert value(text, "LoadCredential") == "config:/home/me/100%%.yaml"

@@ -29,7 +29,7 @@ from dtkdns.cli.plan import (
     require_root,
     run,
 )
-from dtkdns.cli.service.installation import Wanted, links, owner_of, program, read
+from dtkdns.cli.service.installation import Wanted, doubts, links, program, read
 from dtkdns.cli.service.unit import HOLDER, SERVICE, SOCKET, UNIT, options_of
 from dtkdns.cluster import DEFAULT
 from dtkdns.hosts.claim import ClaimError
@@ -183,10 +183,7 @@ def what_is_left(wanted: Wanted) -> list[str]:
     ]
     if port.isdigit():
         lines += _openings(int(port))
-    owner = owner_of(wanted.unit.program)
-    if owner is not None:
-        lines.append(f"Mind that {owner}, and what stands there runs as root: better install it into /opt/dtkdns.")
-    return [*lines, "dtkdns doctor says whether all is well."]
+    return [*lines, *doubts(wanted.unit.program), "dtkdns doctor says whether all is well."]
 
 
 def _openings(port: int) -> list[str]:

@@ -14,18 +14,15 @@ from attrs import frozen
 
 import dtkdns
 from dtkdns.cli.plan import Link
-from dtkdns.cli.service.unit import HOMES, Program, Unit, is_below, listen_of
+from dtkdns.cli.service.unit import HOMES, SCRATCH, Program, Unit, is_below, listen_of
 from dtkdns.credentials import CredentialsError
 from dtkdns.settings import SettingError
-from dtkdns.smoke.report import FaultError
 from dtkdns.state import default_path
 from dtkdns.tap import HOSTS_DEFAULT, NO_HOSTS_FILE, SYSTEMD, Options, Values, read_values
 
 FILES = ("config", "credentials")
 """Options whose value is a file that is read at the start, and may belong to anybody."""
 PATHS = (*FILES, "hosts-file", "state")
-SCRATCH = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 (they are named to be refused)
-"""Directories that a service with `PrivateTmp=` does not see, or that do not outlive a boot."""
 COMMAND = "/usr/local/bin/dtkdns"
 MANUAL = "/usr/local/share/man/man1/dtkdns.1"
 _PORT = re.compile(r"\w+:(\d+)", re.ASCII)
@@ -42,7 +39,7 @@ class Wanted:
 
 
 def program() -> Program:
-    """This installation. Raises `FaultError` where a service could not run it."""
+    """This installation."""
     places = [sys.prefix, sys.base_prefix, str(Path(dtkdns.__file__).parents[1])]
     # A plugin of an editable installation lies beside `src`.
     if os.path.basename(places[-1]) == "src":
@@ -51,12 +48,6 @@ def program() -> Program:
     for place in map(os.path.realpath, places):
         if not is_below(place, found):
             found.append(place)
-    scratch = next((place for place in found if is_below(place, SCRATCH)), None)
-    if scratch is not None:
-        raise FaultError(
-            f"This dtkdns lies in {scratch}, which a service does not see and a boot may empty.",
-            "Install it elsewhere, for instance in /opt/dtkdns.",
-        )
     return Program(os.path.join(sysconfig.get_path("scripts"), "twistd"), tuple(found))
 
 
@@ -67,7 +58,19 @@ def links() -> list[Link]:
     return [Link(at, to) for at, to in ((COMMAND, command), (MANUAL, manual)) if at != to and os.path.exists(to)]
 
 
-def owner_of(program: Program) -> str | None:
+def doubts(program: Program) -> list[str]:
+    """Why this installation had better be elsewhere, as sentences."""
+    found = []
+    scratch = next((place for place in program.directories if is_below(place, SCRATCH)), None)
+    if scratch is not None:
+        found.append(f"Mind that a boot may empty {scratch}, and dtkdns is gone then.")
+    owner = _owner_of(program)
+    if owner is not None:
+        found.append(f"Mind that {owner}, and what stands there runs as root.")
+    return [*found, "Better install it into /opt/dtkdns."] if found else []
+
+
+def _owner_of(program: Program) -> str | None:
     """A user other than root who can change the program, and its directory; None where there is none."""
     for place in (*program.directories, program.twistd):
         status = os.stat(place)

@@ -15,6 +15,8 @@ SERVICE = "/etc/systemd/system/dtkdns.service"
 SOCKET = "/etc/systemd/system/dtkdns.socket"
 HOMES = ("/home", "/root", "/run/user")
 """What `ProtectHome=` hides (systemd.exec(5))."""
+SCRATCH = ("/tmp", "/var/tmp")  # noqa: S108 (they are hidden, not used)
+"""What `PrivateTmp=` hides, and a boot may empty."""
 ANYWHERE = re.compile(r"tcp6?:(\d+)(?::interface=(.+))?", re.ASCII)
 """Endpoints whose port systemd can hold: those without TLS."""
 
@@ -161,18 +163,18 @@ class Unit:
         writable = ["/etc", *([self.hosts_directory] if self.hosts_directory != "/etc" else [])]
         if self.state is not None:
             writable.append(self.state)
-        hidden = [place for place in self.program.directories if is_below(place, HOMES)]
+        hidden = [place for place in self.program.directories if is_below(place, (*HOMES, *SCRATCH))]
+        bound = [place for place in writable if is_below(place, (*HOMES, *SCRATCH))]
         text = LIMITS.format(
             capabilities="CAP_NET_BIND_SERVICE" if self.low_port else "",
             writable=" ".join(map(quoted, writable)),
-            home="tmpfs" if hidden or any(is_below(place, HOMES) for place in writable) else "yes",
+            home="tmpfs" if any(is_below(place, HOMES) for place in (*hidden, *bound)) else "yes",
             code="yes" if self.holds_port else "no",  # OpenSSL's callbacks are made in memory (cffi)
             secrets=" ".join(f"-{path}" for path in SECRETS),
             settings=" ".join(f"-{path}" for path in SETTINGS),
         )
         if hidden:
             text += f"BindReadOnlyPaths={' '.join(map(quoted, hidden))}\n"
-        bound = [place for place in writable if is_below(place, HOMES)]
         if bound:
             text += f"BindPaths={' '.join(map(quoted, bound))}\n"
         return text
