@@ -6,6 +6,7 @@ import click
 import pytest
 
 from dtkdns.cli.client import run_alone
+from dtkdns.smoke.command import INTERRUPTED
 from dtkdns.smoke.report import FaultError
 
 
@@ -41,6 +42,23 @@ def test_what_does_not_work_is_one_line_and_what_to_do(
     monkeypatch.setattr("sys.stdout", None)
     assert ended(error) == status
     assert capsys.readouterr().err == said
+
+
+def test_an_interruption_has_an_exit_status_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    def ask() -> int:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise click.Abort from None
+
+    def work() -> int:
+        raise KeyboardInterrupt
+
+    for interrupted, said in ((ask, "\nNothing was done.\n"), (work, "\nInterrupted: what was begun may be")):
+        with pytest.raises(SystemExit) as caught:
+            run_alone(interrupted)
+        assert caught.value.code == INTERRUPTED
+        assert capsys.readouterr().err.startswith(said)
 
 
 def test_a_fault_of_dtkdns_is_a_line_that_says_where(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,16 +11,20 @@ from attrs import evolve, frozen
 from click.testing import CliRunner
 
 from dtkdns.cli.machine import Machine, Unit
-from dtkdns.cli.plan import Remove, Run, Step, Write, described, make
+from dtkdns.cli.plan import Call, Remove, Run, Step, Write, described, make
+from dtkdns.cli.service import block, installation, uninstall
 from dtkdns.cli.service import install as installing
-from dtkdns.cli.service import installation, uninstall
 from dtkdns.cli.service.installation import Wanted, doubts, program, read
 from dtkdns.cli.service.unit import HOLDER, SERVICE, SOCKET, UNIT, Program
+from dtkdns.hosts.claim import HostsClaim
 from dtkdns.hosts.entries import Entries, make_entry
 from dtkdns.hosts.text import splice
 from dtkdns.settings import SettingError
 from dtkdns.smoke.report import FaultError
+from dtkdns.state import StateDirectory, StateError
 
+MINE = ("mine", "url-list.txt", "posted.json-mine", "locksmith.md")
+"""Files in a state directory that dtkdns has not made."""
 PROGRAM = Program("/opt/dtkdns/bin/twistd", ("/opt/dtkdns",))
 STOPPED = Unit(active=False, enabled=False, process=0, since=None)
 RUNS = Unit(active=True, enabled=True, process=7, since=2**40)
@@ -127,6 +131,7 @@ def test_the_options_are_read_as_the_service_will_read_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "names").mkdir()
     (tmp_path / "config.yaml").write_text("dns:\n  domain: dtk.io\n  webhook-port: 5005\n")
     one = read(
         ["--config", "config.yaml", "--state=state", "--hosts-file", "names/hosts", "--debug"], PROGRAM
@@ -163,6 +168,11 @@ def test_files_of_an_endpoint_are_found_where_homes_are_hidden() -> None:
         (["--credentials", "/no/such"], "/no/such cannot be read (No such file or directory)."),
         (["--port", "systemd"], "--port systemd is what the service will be given: say which port."),
         (["--hosts-file", "none", "--dns", "off"], "nothing would show the names"),
+        (["--port", "systemd:domain=INET:index=0"], "is what the service will be given: say which port."),
+        (["--port", "0"], "--port: 0 is no port: give one from 1 to 65535."),
+        (["--port", "tcp:70000"], "--port: 70000 is no port: give one from 1 to 65535."),
+        (["--state", "/a\nExecStartPre=/b"], "--state: a line break or another control character cannot stand"),
+        (["--hosts-file", "/no/such/hosts"], "--hosts-file: there is no directory /no/such: make it"),
     ],
 )
 def test_options_that_cannot_work_are_said_before_anything_is_done(words: list[str], said: str) -> None:
@@ -219,6 +229,43 @@ def test_what_is_left_to_do_is_said_for_dtks_file() -> None:
     assert lines[-1] == "dtkdns doctor says whether all is well."
 
 
+def test_a_hosts_file_that_is_kept_no_longer_loses_its_block(scratch: Scratch, tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for directory in (old, new):
+        directory.mkdir()
+    state = ("--state", f"{tmp_path}/state")
+    machine = in_place(scratch, "--hosts-file", f"{old}/hosts", *state)
+    entry = make_entry("foo.dtk.io", ("192.168.122.167",), "", "ingress/default/test")
+    identity = StateDirectory(f"{tmp_path}/state").identity
+    (old / "hosts").write_bytes(splice(b"", Entries([entry]), identity, None).text)
+    steps = installing.steps_to_install(wanted("--hosts-file", f"{new}/hosts", *state), machine)
+    assert described(steps)[:2] == [
+        f"run systemctl stop {UNIT}",
+        f"take the block of dtkdns out of {old}/hosts",
+    ]
+    same = installing.steps_to_install(wanted("--hosts-file", f"{old}/hosts", *state, "--debug"), machine)
+    assert not [step for step in same if isinstance(step, Call)]
+
+
+def test_a_state_directory_that_is_not_there_is_made(scratch: Scratch, tmp_path: Path) -> None:
+    steps = installing.steps_to_install(wanted("--state", f"{tmp_path}/a/state"), scratch)
+    make([step for step in steps if isinstance(step, Call)])
+    assert (tmp_path / "a/state").is_dir()
+
+
+def test_a_unit_that_is_masked_is_left_so(scratch: Scratch) -> None:
+    path = Path(scratch.root) / SOCKET.lstrip("/")
+    path.parent.mkdir(parents=True)
+    path.symlink_to("/dev/null")
+    with pytest.raises(FaultError, match=r"dtkdns\.socket is masked"):
+        installing._check(wanted(), scratch)
+
+
+@pytest.mark.parametrize(("listen", "port"), [("5000", "5000"), ("[fd00::1]:5001", "5001"), ("", "")])
+def test_the_port_that_is_held_is_read_from_the_socket(listen: str, port: str) -> None:
+    assert installing._port_of(f"[Socket]\nListenStream={listen}\n") == port
+
+
 # The way back
 
 
@@ -226,40 +273,39 @@ def test_uninstalling_takes_away_what_was_installed(scratch: Scratch, tmp_path: 
     options = ("--hosts-file", f"{tmp_path}/hosts", "--state", f"{tmp_path}/state")
     (tmp_path / "hosts").write_text("127.0.0.1 localhost\n")
     machine = in_place(scratch, *options)
-    values = uninstall._installed(machine)
+    values = block.installed(machine)
     assert values.hosts_file == f"{tmp_path}/hosts"
-    (tmp_path / "state").mkdir()
-    for name in ("records.sqlite", "records.sqlite-wal", "posted.json", "mine"):
+    for name in ("records.sqlite", "records.sqlite-wal", "posted.json.previous", *MINE):
         (tmp_path / "state" / name).touch()
     steps = uninstall.steps_to_uninstall(values, machine, purge=True)
     assert commands(steps) == [f"disable --now {HOLDER} {UNIT}", "daemon-reload"]
     make([step for step in steps if not isinstance(step, Run)])
     assert not (tmp_path / SERVICE.lstrip("/")).exists()
     assert not (tmp_path / "usr/local/bin/dtkdns").is_symlink()
-    assert os.listdir(tmp_path / "state") == ["mine"]
+    assert sorted(os.listdir(tmp_path / "state")) == sorted(MINE)
     assert uninstall.steps_to_uninstall(values, machine, purge=False) == []
 
 
 def test_a_block_is_taken_out_of_the_file_unless_somebody_keeps_it(scratch: Scratch, tmp_path: Path) -> None:
-    path, state = tmp_path / "hosts", uninstall.StateDirectory(f"{tmp_path}/state")
+    path, state = tmp_path / "hosts", StateDirectory(f"{tmp_path}/state")
     state.make()
     entry = make_entry("foo.dtk.io", ("192.168.122.167",), "", "ingress/default/test")
     path.write_bytes(splice(b"10.9.9.9 printer", Entries([entry]), state.identity, None).text)
     assert b"foo.dtk.io" in path.read_bytes()
-    assert uninstall.has_block(str(path), state)
-    kept = uninstall.HostsClaim(str(path))
+    assert block.has_block(str(path), state)
+    kept = HostsClaim(str(path))
     kept.take()
     with pytest.raises(FaultError, match="Another dtkdns"):
-        uninstall.take_block_out(str(path), state)
+        block.take_block_out(str(path), state)
     kept.release()
-    uninstall.take_block_out(str(path), state)
+    block.take_block_out(str(path), state)
     assert path.read_bytes() == b"10.9.9.9 printer"
-    assert not uninstall.has_block(str(path), state)
+    assert not block.has_block(str(path), state)
 
 
 def test_a_hosts_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(FaultError):
-        uninstall.has_block(str(tmp_path), uninstall.StateDirectory(f"{tmp_path}/state"))
+        block.has_block(str(tmp_path), StateDirectory(f"{tmp_path}/state"))
 
 
 def test_what_is_left_behind_is_said(scratch: Scratch, tmp_path: Path) -> None:
@@ -269,4 +315,18 @@ def test_what_is_left_behind_is_said(scratch: Scratch, tmp_path: Path) -> None:
     (recipe / "dtkdns.conf").touch()
     said = uninstall._what_is_left(values, scratch)
     assert said[1] == "This machine's resolver still asks it: dtkdns resolver --undo."
-    assert said[2] == f"Its records are still in {tmp_path} (--purge removes them)."
+    assert said[2] == f"Its records are still in {tmp_path}."
+
+
+def test_the_state_of_a_dtkdns_that_runs_is_not_removed(tmp_path: Path) -> None:
+    there = StateDirectory(str(tmp_path))
+    there.take()
+    (tmp_path / "records.sqlite").touch()
+    with pytest.raises(StateError, match="Another dtkdns uses"):
+        StateDirectory(str(tmp_path)).remove()
+    with pytest.raises(FaultError, match="Another dtkdns uses"):
+        uninstall._purge(StateDirectory(str(tmp_path)))
+    assert (tmp_path / "records.sqlite").exists()
+    there.release()
+    StateDirectory(str(tmp_path)).remove()
+    assert not tmp_path.exists()

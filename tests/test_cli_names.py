@@ -89,7 +89,7 @@ async def test_what_has_not_come_about_in_time_is_said(
     resolving(monkeypatch, answer)
     with pytest.raises(FaultError) as fault:
         await wait("foo.dtk.io", gone=gone, seconds=0, clock=Clock())
-    assert (fault.value.wrong, fault.value.advice) == (wrong, "dtkdns status says what is wrong.")
+    assert (fault.value.wrong, fault.value.advice) == (wrong, "dtkdns why says where it stops.")
 
 
 @ensureDeferred
@@ -106,7 +106,7 @@ async def test_a_name_is_forgotten_after_a_question_that_shows_what_goes(tmp_pat
             create=[endpoint("foo.dtk.io", "10.0.0.1"), endpoint("Bar.dtk.io", "x\x1b[2J", kind="TXT")]
         )
         found = await find_name(webhook, "BAR.dtk.io.", "default")
-        assert found.records == (Owned("Bar.dtk.io", "TXT"),)
+        assert found.records == (Owned("bar.dtk.io", "TXT"),)
         questions: list[str] = []
         kept = await forget(webhook, found, lambda question: bool(questions.append(question)), said.append)
         assert kept == Forgotten(False, "default", found.records)
@@ -117,7 +117,7 @@ async def test_a_name_is_forgotten_after_a_question_that_shows_what_goes(tmp_pat
         assert [one["dnsName"] for one in await service.records()] == ["foo.dtk.io"]
         with pytest.raises(FaultError, match=r"Cluster default has no record of bar\.dtk\.io"):
             await find_name(webhook, "bar.dtk.io", "default")
-    assert said == ["  Bar.dtk.io (TXT)", "Nothing was forgotten.", "  Bar.dtk.io (TXT)", "Forgotten."]
+    assert said == ["  bar.dtk.io (TXT)", "Nothing was forgotten.", "  bar.dtk.io (TXT)", "Forgotten."]
 
 
 @ensureDeferred
@@ -140,6 +140,17 @@ async def test_a_cluster_is_forgotten_whole_and_what_options_set_is_said(tmp_pat
         assert fault.value.advice == "These are known: default, lab."
     assert said[-2:] == ["  and 2 more", f"Forgotten. {gone.warning}"]
     assert "dtk.io (--domains)" in gone.warning
+
+
+@ensureDeferred
+async def test_the_notes_of_external_dns_that_go_with_a_name_are_shown_too(tmp_path: Path) -> None:
+    note = endpoint("a-foo.dtk.io", "heritage=external-dns", kind="TXT", labels={"ownedRecord": "foo.dtk.io"})
+    async with running(tmp_path) as service, calling(service) as webhook:
+        await service.change(create=[endpoint("foo.dtk.io", "10.0.0.1"), note, endpoint("bar.dtk.io", "10.0.0.1")])
+        found = await find_name(webhook, "foo.dtk.io", "default")
+        assert found.records == (Owned("a-foo.dtk.io", "TXT"), Owned("foo.dtk.io", "A"))
+        await forget(webhook, found, lambda _question: True, lambda _line: None)
+        assert [one["dnsName"] for one in await service.records()] == ["bar.dtk.io"]
 
 
 @ensureDeferred

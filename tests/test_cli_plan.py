@@ -57,6 +57,9 @@ def test_a_link_is_put_right_and_what_is_no_link_stays(tmp_path: Path) -> None:
     other = Link(str(path), "/srv/dtkdns")
     make(needed([other]))
     assert os.readlink(path) == "/srv/dtkdns"
+    (tmp_path / "bin/dtkdns.dtkdns-new").symlink_to("what a cut left")
+    make(needed([step]))
+    assert os.readlink(path) == "/opt/dtkdns/bin/dtkdns"
     path.unlink()
     path.write_text("somebody's own")
     assert not step.needed()
@@ -93,6 +96,11 @@ def test_steps_are_taken_in_order_and_one_that_fails_says_what_was_not_done(tmp_
         make([Run(("sh", "-c", "exit 3"))])
     with pytest.raises(FaultError, match=r"\(Permission denied|Not a directory\)\."):
         make([Write(f"{sys.executable}/x/y", "")])
+
+
+def test_a_program_that_does_not_end_is_an_exit_status() -> None:
+    done = run(["sleep", "60"], 0.01)
+    assert (done.returncode, done.stderr) == (124, "sleep did not end within 0.01 s")
 
 
 def test_a_program_that_is_not_there_is_an_exit_status() -> None:

@@ -70,7 +70,7 @@ def test_what_lies_in_a_home_is_bound_into_an_empty_one() -> None:
     text = evolve(PLAIN, program=program, hosts_directory="/home/me/names", state="/home/me/my state").service()
     assert value(text, "ProtectHome") == "tmpfs"
     assert value(text, "BindReadOnlyPaths") == "/home/me/dtkdns/.venv"
-    assert value(text, "ReadWritePaths") == '/etc /home/me/names "/home/me/my state"'
+    assert value(text, "ReadWritePaths") == '/home/me/names "/home/me/my state"'
     assert value(text, "BindPaths") == '/home/me/names "/home/me/my state"'
     assert "StateDirectory" not in text
 
@@ -110,6 +110,7 @@ def test_the_options_are_found_again() -> None:
         ("tcp:5000", "0.0.0.0:5000"),
         ("tcp:5000:interface=192.168.122.1", "192.168.122.1:5000"),
         (r"tcp6:5000:interface=fd00\:\:1", "[fd00::1]:5000"),
+        ("tcp:5000:interface=eth0", None),
         ("ssl:5000:privateKey=/k", None),
         ("unix:/run/dtkdns", None),
         ("\u0665", None),
@@ -136,6 +137,12 @@ def test_a_dollar_is_one_in_the_command_line_only() -> None:
     text = evolve(PLAIN, options=("--state=/a$b",), state="/a$b").service()
     assert value(text, "ExecStart").endswith(" --state=/a$$b")
     assert value(text, "ReadWritePaths") == "/etc /a$b"
+
+
+def test_a_colon_does_not_divide_a_path_and_no_file_needs_no_right() -> None:
+    text = evolve(PLAIN, program=Program("/home/a:b/twistd", ("/home/a:b",)), hosts_directory=None).service()
+    assert value(text, "BindReadOnlyPaths") == '"/home/a:b"'
+    assert value(text, "ReadWritePaths") == ""
 
 
 def test_the_texts_are_units() -> None:

@@ -11,7 +11,18 @@ from attrs import evolve
 
 from dtkdns.access import Interface
 from dtkdns.cli.doctor.finding import Finding, Level
-from dtkdns.cli.doctor.service import Unit, callers, clusters, host_ip, parts, reachable, read_unit, unreachable
+from dtkdns.cli.doctor.service import (
+    Unit,
+    callers,
+    clusters,
+    config,
+    host_ip,
+    parts,
+    reachable,
+    read_unit,
+    unreachable,
+)
+from dtkdns.dtkconfig import DTKConfig
 from dtkdns.smoke.report import FaultError
 from dtkdns.status import ClusterStatus, ConflictStatus, DNSStatus, PartStatus, Readiness, StoreStatus
 from examples import HEALTHY, NOW
@@ -168,3 +179,26 @@ def single(findings: Iterable[Finding], level: Level) -> Finding:
     (found,) = findings
     assert found.level is level
     return found
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (DTKConfig(("dtk.io",), "5000"), [(Level.OK, "It leads here.")]),
+        (DTKConfig(), [(Level.OK, "It leads here.")]),
+        (
+            DTKConfig(("dtk.io",), "5001"),
+            [(Level.FAULT, "Its webhook-port is 5001, and dtkdns is called at port 5000.")],
+        ),
+        (
+            DTKConfig(("dtk.io", "a.io"), "5000"),
+            [(Level.WARNING, "Its domain a.io is not managed in cluster default.")],
+        ),
+        (
+            DTKConfig(("dtk.io",), "5000", "lab"),
+            [(Level.WARNING, "Its domain dtk.io is not managed in cluster lab.")],
+        ),
+    ],
+)
+def test_dtks_file_must_lead_here(given: DTKConfig, found: list[tuple[Level, str]]) -> None:
+    assert [(one.level, one.detail) for one in config(given, HEALTHY, 5000)] == found

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent
 
 from dtkdns.notify import LONGEST_STATUS, PINGS, notifier
 from running import hang, running, until
@@ -59,6 +60,24 @@ def test_ready_alive_and_stopping_are_told_in_this_order(tmp_path: Path, manager
     one.stopping()
     assert manager.hear()[6:] == ["STOPPING=1"]
     assert not clock.getDelayedCalls()
+
+
+def test_a_fault_in_what_is_said_ends_no_sign_of_life(
+    tmp_path: Path, manager: Manager, no_lost_errors: list[LogEvent]
+) -> None:
+    clock = Clock()
+    environment = {"NOTIFY_SOCKET": f"{tmp_path}/notify", "WATCHDOG_USEC": "30000000"}
+
+    def fail() -> str:
+        raise ZeroDivisionError
+
+    one = notifier(environment, clock)
+    one.ready(fail)
+    clock.advance(30 / PINGS)
+    assert manager.hear() == ["READY=1", "WATCHDOG=1", "WATCHDOG=1"]
+    assert len(no_lost_errors) == 3
+    no_lost_errors.clear()
+    one.stopping()
 
 
 def test_an_address_in_the_abstract_namespace_is_spoken_to() -> None:

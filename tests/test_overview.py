@@ -272,7 +272,9 @@ async def test_the_status_is_everything_there_is_to_know(service: Overviewed) ->
             NameStatus("a.lab.io", ("10.9.9.9",), "lab", "ingress/a/b", 300, utc(1000)),
         ),
         hidden=(
-            HiddenStatus("*.dtk.io", "A", "", "default", "wildcard", "a hosts file has no wildcards", ("hosts",)),
+            HiddenStatus(
+                "*.dtk.io", "A", "", "default", "wildcard", "a hosts file has no wildcards", ("hosts",), utc(1000)
+            ),
         ),
         conflicts=(),
         external_dns=(

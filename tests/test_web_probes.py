@@ -218,6 +218,7 @@ async def test_the_status_is_the_whole_state(tmp_path: Path) -> None:
             "reason": "wildcard",
             "sentence": "a hosts file has no wildcards",
             "faces": ["hosts"],
+            "since": since,
         }
     ]
     assert [(one["name"], one["kind"]) for one in status["conflicts"]] == [("theirs.dtk.io", "line")]

@@ -33,7 +33,7 @@ class Notifier:
     def ready(self, status: Callable[[], str]) -> None:
         """The service does its work now; from here on signs of life are sent, with how it does."""
         self._tell("READY=1")
-        self._tell_status(status())
+        self._tell_status(status)
         if self._watchdog > 0 and self._address:
             self._pinging = LoopingCall(self._ping, status)
             self._pinging.clock = self._clock
@@ -47,10 +47,14 @@ class Notifier:
 
     def _ping(self, status: Callable[[], str]) -> None:
         self._tell("WATCHDOG=1")
-        self._tell_status(status())
+        self._tell_status(status)
 
-    def _tell_status(self, status: str) -> None:
-        line = " ".join(status.split())[:LONGEST_STATUS]
+    def _tell_status(self, status: Callable[[], str]) -> None:
+        try:
+            line = " ".join(status().split())[:LONGEST_STATUS]
+        except Exception:
+            self._log.failure("How the service does could not be said.")
+            return
         if line != self._told:
             self._told = line
             self._tell(f"STATUS={line}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from importlib.metadata import version
 
 from attrs import define, field
@@ -13,7 +14,7 @@ from dtkdns.cluster import Cluster
 from dtkdns.dns.replies import Tally
 from dtkdns.dns.server import DNSServer
 from dtkdns.hosts.writer import HostsWriter
-from dtkdns.names import is_wildcard
+from dtkdns.names import is_wildcard, to_ascii
 from dtkdns.passes import Passes
 from dtkdns.projection import DNS_FACE, HOSTS_FACE, Hidden, Projection, Reason
 from dtkdns.provider import Provider
@@ -129,6 +130,12 @@ class Overview:
         there = {DNS_FACE: self._dns, HOSTS_FACE: self._writer}
         return tuple(face for face, part in there.items() if part is not None and face in hidden.reason.faces)
 
+    def _since(self, hidden: Hidden) -> datetime | None:
+        """Since when the name of a hidden record has had an A, AAAA or CNAME."""
+        cluster = self._provider.clusters.get(hidden.cluster)
+        since = None if cluster is None else cluster.since.get(to_ascii(hidden.key[0]))
+        return None if since is None else utc(since)
+
     def conflicts_by_kind(self) -> dict[str, int]:
         """The number of `conflicts` of each kind."""
         return {
@@ -189,7 +196,9 @@ class Overview:
                 if self._resolves(one.name)
             ),
             hidden=tuple(
-                HiddenStatus(*one.key, one.cluster, one.reason.word, one.sentence, self._not_at(one))
+                HiddenStatus(
+                    *one.key, one.cluster, one.reason.word, one.sentence, self._not_at(one), self._since(one)
+                )
                 for one in sorted(self._hidden(), key=lambda one: one.key[0])
             ),
             conflicts=tuple(self.conflicts()),

@@ -6,13 +6,17 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 
 from attrs import define, field
 
-KEPT = ("records.sqlite", "posted.json", "hosts.journal", "import.journal", "url", "lock")
-"""How the names of the files in it begin."""
+_KEPT = re.compile(
+    r"records\.sqlite(\.damaged-[\w-]+)?(-wal|-shm|-journal)?|posted\.json(\.previous)?(\.damaged|\.new)?"
+    r"|(hosts|import)\.journal(\.\w+)?|url(\.new)?|lock"
+)
+"""The names of the files in it."""
 
 
 class StateError(Exception):
@@ -110,10 +114,17 @@ class StateDirectory:
             os.replace(self.url + ".new", self.url)
 
     def remove(self) -> None:
-        """Remove what dtkdns keeps there, and the directory once nothing else is in it. Raises `OSError`."""
-        for name in os.listdir(self.path):
-            if name.startswith(KEPT):
-                os.unlink(os.path.join(self.path, name))
+        """Remove what dtkdns keeps there, and the directory once nothing else is in it.
+
+        Raises `OSError`, and `StateError` when a dtkdns has it.
+        """
+        self.take()
+        try:
+            for name in os.listdir(self.path):
+                if _KEPT.fullmatch(name) is not None:
+                    os.unlink(os.path.join(self.path, name))
+        finally:
+            self.release()
         with contextlib.suppress(OSError):
             os.rmdir(self.path)
 

@@ -81,6 +81,8 @@ class HiddenStatus:
     sentence: str
     faces: tuple[str, ...]
     """Where it is not shown: `dns`, `hosts`."""
+    since: datetime | None = None
+    """Since when its name has had an A, AAAA or CNAME without a break; None where it has none (UTC)."""
 
 
 @frozen

@@ -92,6 +92,63 @@ def test_what_runs_already_is_said_and_not_disturbed(desktop: Machine) -> None:
     assert desktop.box.run(f"ls {SERVICE}").returncode != 0
 
 
+def test_a_port_that_is_taken_leaves_the_service_as_it_was(desktop: Machine) -> None:
+    desktop.install()
+    desktop.change(create=[foo()])
+    desktop.box.run("systemd-run --unit=other systemd-socket-activate --listen=5001 cat", check=True)
+    assert until(lambda: desktop.box.run("ss -Hltn 'sport = 5001'").stdout)
+    refused = desktop.typed(f"install --yes {OPTIONS} --port 5001")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("dtkdns: Port 5001 is taken: stop what listens there")
+    assert desktop.is_ready()
+
+
+def test_a_service_that_does_not_start_as_it_is_told_is_put_back(desktop: Machine) -> None:
+    desktop.install()
+    desktop.change(create=[foo()])
+    before = desktop.box.run(f"cat {SERVICE} {SOCKET}").stdout
+    refused = desktop.typed(f"install --yes {OPTIONS} --port 5001 --dns 192.0.2.99:5053")
+    assert refused.returncode == 1
+    assert "192.0.2.99:5053 for DNS is no address of this machine" in refused.stderr
+    assert "It was taken back: the service runs as before." in refused.stderr
+    assert desktop.box.run(f"cat {SERVICE} {SOCKET}").stdout == before
+    assert "foo.dtk.io" in desktop.box.run("curl --fail --silent http://127.0.0.1:5000/records").stdout
+    assert "foo.dtk.io" in desktop.hosts()
+
+
+def test_uninstalling_goes_on_where_it_failed(desktop: Machine) -> None:
+    mount = "mkdir -p /srv/names && mount -t tmpfs names /srv/names && echo 127.0.0.1 localhost > /srv/names/hosts"
+    desktop.box.run(mount, check=True)
+    desktop.install(f"{OPTIONS} --hosts-file /srv/names/hosts --state /srv/state/dtkdns")
+    desktop.change(create=[foo()])
+    desktop.box.run("mkdir -p /var/lib/dtkdns && touch /var/lib/dtkdns/records.sqlite", check=True)
+    desktop.box.run("mount -o remount,ro /srv/names", check=True)
+    failed = desktop.typed("uninstall --yes --purge")
+    assert failed.returncode == 1
+    assert "/srv/names/hosts cannot be written" in failed.stderr
+    desktop.box.run("mount -o remount,rw /srv/names", check=True)
+    assert desktop.typed("uninstall --yes --purge").returncode == 0
+    assert desktop.box.run("cat /srv/names/hosts").stdout == "127.0.0.1 localhost\n"
+    assert desktop.box.run("ls /srv/state").stdout == ""
+    assert desktop.box.run("ls /var/lib/dtkdns").stdout == "records.sqlite\n"
+    assert desktop.box.run(f"ls {SERVICE}").returncode != 0
+
+
+def test_the_records_of_a_dtkdns_that_runs_are_not_purged(desktop: Machine) -> None:
+    desktop.box.run(f"systemd-run --unit=mine {installed.TWISTD} -n --pidfile= dtkdns {OPTIONS}", check=True)
+    assert until(lambda: desktop.box.run("curl --fail --silent http://127.0.0.1:5000/healthz").returncode == 0)
+    refused = desktop.typed("uninstall --yes --purge")
+    assert refused.returncode == 1
+    assert "Another dtkdns" in refused.stderr
+    assert desktop.box.run("ls /var/lib/dtkdns/records.sqlite").returncode == 0
+
+
+def test_what_is_said_fits_a_terminal(desktop: Machine) -> None:
+    for said in (desktop.install(), desktop.typed("uninstall --yes").stdout):
+        prose = [line for line in said.splitlines() if not line.startswith(" " * 6)]
+        assert max(map(len, prose)) <= 80, prose
+
+
 def test_uninstalled_it_leaves_the_machine_as_it_was(desktop: Machine) -> None:
     before = desktop.box.run(FILES).stdout
     desktop.install()
@@ -102,7 +159,7 @@ def test_uninstalled_it_leaves_the_machine_as_it_was(desktop: Machine) -> None:
     done = desktop.typed("uninstall --yes")
     assert (done.returncode, done.stderr) == (0, "")
     assert desktop.hosts() == HOSTS
-    assert "Its records are still in /var/lib/dtkdns (--purge removes them)." in done.stdout
+    assert "Its records are still in /var/lib/dtkdns (uninstall --purge removes them)." in done.stdout
     assert desktop.box.run("ls /var/lib/dtkdns/records.sqlite").returncode == 0
     desktop.install()
     assert "foo.dtk.io" in desktop.hosts()

@@ -122,6 +122,9 @@ def run_alone(work: Callable[[], int]) -> None:
         status = work()
     except Exception as error:
         status = _say(error)
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted: what was begun may be done in part. Run it again.", err=True)
+        status = INTERRUPTED
     raise SystemExit(status)
 
 
@@ -134,6 +137,7 @@ def _say(error: Exception) -> int:
         click.echo(f"dtkdns: {sentence(error)}", err=True)
     elif isinstance(error, click.Abort):
         click.echo("\nNothing was done.", err=True)
+        return INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else 1
     elif isinstance(error, BrokenPipeError):
         sys.stdout = io.StringIO()  # the interpreter flushes it at its end
     else:

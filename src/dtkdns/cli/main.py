@@ -12,9 +12,10 @@ from dtkdns.cli import status as status_screen
 from dtkdns.cli import why
 from dtkdns.cli.client import confirm, fetch_status, find_service, for_a_service, print_json, run
 from dtkdns.cli.completion import complete_cluster, complete_name, completion
+from dtkdns.cli.conclusion import conclusion
 from dtkdns.cli.doctor.command import doctor
 from dtkdns.cli.helm.command import helm_values
-from dtkdns.cli.names import find_cluster, find_name, forget, say, wait
+from dtkdns.cli.names import LateError, find_cluster, find_name, forget, say, wait
 from dtkdns.cli.resolver.command import set_up_resolver
 from dtkdns.cli.service.install import install
 from dtkdns.cli.service.uninstall import uninstall
@@ -22,8 +23,8 @@ from dtkdns.cli.takeover.command import take_over
 from dtkdns.cli.watch import draw_on, print_lines, watch
 from dtkdns.cli.way import find_out
 from dtkdns.cluster import DEFAULT
-from dtkdns.local import local_url
 from dtkdns.smoke.command import check_cluster, smoke
+from dtkdns.smoke.report import FaultError
 from dtkdns.smoke.webhook import Webhook
 from dtkdns.status import ServiceStatus
 
@@ -119,7 +120,17 @@ def explain(url: str, credentials: tuple[str, str] | None, name: str, as_json: b
     run(find_service(url, credentials), look)
 
 
+async def _why(webhook: Webhook, name: str, reactor: Any) -> str:
+    """What is wrong with a name, as far as that can be found out; empty where nothing is."""
+    try:
+        well, sentence = conclusion(await find_out(webhook, name, reactor))
+    except FaultError as fault:
+        return f"{fault.wrong} {fault.advice}"
+    return "" if well else sentence
+
+
 @main.command("wait", short_help="Wait until a name resolves or no longer does.")
+@for_a_service
 @click.argument("name", shell_complete=complete_name)
 @click.option("--gone", is_flag=True, help="Wait until it no longer resolves.")
 @click.option(
@@ -132,21 +143,28 @@ def explain(url: str, credentials: tuple[str, str] | None, name: str, as_json: b
     help="How long to wait; external-dns may look once a minute only.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs: name, gone, addresses.")
-def wait_for(name: str, gone: bool, seconds: float, as_json: bool) -> None:
+def wait_for(
+    url: str, credentials: tuple[str, str] | None, name: str, gone: bool, seconds: float, as_json: bool
+) -> None:
     """Wait until the system's resolver has an address for NAME; for scripts.
 
-    Exit status 1 when it has none in time.
+    Exit status 1 when it has none in time, with the reason as dtkdns knows it.
     """
 
-    async def look(_webhook: Webhook, reactor: Any) -> int:
-        found = await wait(name, gone=gone, seconds=seconds, clock=reactor)
+    async def look(webhook: Webhook, reactor: Any) -> int:
+        try:
+            found = await wait(name, gone=gone, seconds=seconds, clock=reactor)
+        except LateError as late:
+            if gone:
+                raise
+            raise FaultError(late.wrong, await _why(webhook, name, reactor) or late.advice) from late
         if as_json:
             print_json(found)
         else:
             say(f"{found.name} is gone." if gone else f"{found.name} is {', '.join(found.addresses)}.")
         return 0
 
-    run(find_service(local_url(), None), look)
+    run(find_service(url, credentials), look)
 
 
 @main.command("forget", short_help="Remove what belongs to a name or a cluster.")

@@ -13,15 +13,21 @@ from twisted.internet.task import deferLater
 
 from dtkdns import names
 from dtkdns.cli.client import fetch_status, plain
-from dtkdns.cluster import DEFAULT
+from dtkdns.cluster import DEFAULT, Cluster
+from dtkdns.endpoint import Changes
 from dtkdns.smoke.lookup import resolved
 from dtkdns.smoke.report import FaultError
 from dtkdns.smoke.webhook import Document, Webhook, decoded, require
+from dtkdns.wire import WireError, decode_endpoints
 
 LOOK_SECONDS = 0.1
 """How often it is looked whether a name resolves: nothing tells of it."""
 MANY = 20
 """Records that are shown each."""
+
+
+class LateError(FaultError):
+    """A name did not come or go in time."""
 
 
 class Waited(msgspec.Struct, frozen=True):
@@ -36,7 +42,7 @@ class Waited(msgspec.Struct, frozen=True):
 async def wait(name: str, *, gone: bool, seconds: float, clock: IReactorTime) -> Waited:
     """Wait until the system's resolver has addresses for a name, or with `gone` until it has none.
 
-    Raises `FaultError` after so many seconds, and for what is no name.
+    Raises `LateError` after so many seconds, and `FaultError` for what is no name.
     """
     owner = names.to_ascii(name)
     if not names.is_owner(owner):
@@ -48,7 +54,7 @@ async def wait(name: str, *, gone: bool, seconds: float, clock: IReactorTime) ->
             return Waited(owner, gone, found)
         if clock.seconds() >= end:
             state = f"still resolves to {', '.join(found)}" if gone else "does not resolve"
-            raise FaultError(f"{owner} {state} after {seconds:g} s.", "dtkdns status says what is wrong.")
+            raise LateError(f"{owner} {state} after {seconds:g} s.", "dtkdns why says where it stops.")
         await deferLater(clock, LOOK_SECONDS)
 
 
@@ -81,10 +87,17 @@ class Forgotten(msgspec.Struct, frozen=True):
 
 
 async def find_name(webhook: Webhook, name: str, cluster: str) -> Forgettable:
-    """What belongs to a name: its records; external-dns' own notes go with them. Raises `FaultError`."""
+    """What belongs to a name: its records, and external-dns' own notes of them. Raises `FaultError`."""
     base = "" if cluster == DEFAULT else f"/clusters/{cluster}"
     owner = names.to_ascii(name)
-    found = tuple(one for one in await _records(webhook, base) if names.to_ascii(one.name) == owner)
+    reply = await webhook.call("GET", f"{base}/records")
+    require(reply, 200)
+    try:
+        there, _ = Cluster(cluster).apply(Changes(create=tuple(decode_endpoints(reply.body))), 0.0)
+    except WireError as error:
+        raise FaultError(f"The records do not decode: {error}.", "Is it dtkdns that listens there?") from error
+    _, delta = there.forget(name)
+    found = tuple(Owned(plain(dns_name), plain(kind)) for dns_name, kind, _ in sorted(delta.removed))
     if not found:
         raise FaultError(f"Cluster {cluster} has no record of {name}.", "dtkdns status lists the names.")
     return Forgettable(cluster, f"{base}/names/{owner}", found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import shlex
@@ -16,6 +17,11 @@ from attrs import frozen
 
 from dtkdns.cli.client import confirm, plain, print_json
 from dtkdns.smoke.report import FaultError
+
+ASK_SECONDS = 20.0
+"""How long a command may take that only looks."""
+MAKE_SECONDS = 180.0
+"""How long one that changes something may take: systemctl waits until a service is ready."""
 
 
 @frozen
@@ -65,6 +71,8 @@ class Link:
     def make(self) -> None:
         os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
         temporary = f"{self.path}.dtkdns-new"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         os.symlink(self.target, temporary)
         os.replace(temporary, self.path)
 
@@ -100,7 +108,7 @@ class Run:
         return f"run {shlex.join(self.command)}"
 
     def make(self) -> None:
-        done = run(self.command)
+        done = run(self.command, MAKE_SECONDS)
         if done.returncode:
             said = " ".join((done.stderr or done.stdout).split()) or f"exit status {done.returncode}"
             raise OSError(0, said)
@@ -137,13 +145,24 @@ class Outcome(msgspec.Struct, frozen=True):
     """What is left for the person to do, as sentences."""
 
 
-def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """A command with its output; exit status 127 where there is no such program."""
+def run(command: Sequence[str], seconds: float = ASK_SECONDS) -> subprocess.CompletedProcess[str]:
+    """A command with its output.
+
+    Its exit status is 127 where there is no such program, 124 where it does not end in time.
+    """
     environment = os.environ | {"LC_ALL": "C.UTF-8", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
     try:
         return subprocess.run(  # noqa: S603 (commands of ours)
-            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=environment
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            timeout=seconds,
         )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 124, "", f"{command[0]} did not end within {seconds:g} s")
     except OSError as error:
         return subprocess.CompletedProcess(command, 127, "", f"{command[0]}: {error.strerror}")
 
@@ -196,6 +215,37 @@ def make(steps: Sequence[Step]) -> None:
             raise FaultError(
                 f"It did not work to {what} ({error.strerror or error}).{after}", "Mend that, and run this again."
             ) from error
+
+
+@frozen
+class Kept:
+    """A file as it was before, or that there was none."""
+
+    path: str
+    content: bytes | None
+    mode: int = 0o644
+
+    def put_back(self) -> None:
+        """Raises `OSError`."""
+        if self.content is None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+            return
+        temporary = Path(f"{self.path}.dtkdns-new")
+        temporary.write_bytes(self.content)
+        temporary.chmod(self.mode)
+        temporary.replace(self.path)
+
+
+def keep_file(path: str) -> Kept:
+    """A file as it is, to be put back. Raises `FaultError`."""
+    try:
+        with open(path, "rb") as file:
+            return Kept(path, file.read(), os.fstat(file.fileno()).st_mode & 0o7777)
+    except FileNotFoundError:
+        return Kept(path, None)
+    except OSError as error:
+        raise FaultError(f"{path} cannot be read: {error.strerror}.", "Look what it is.") from error
 
 
 def require_root() -> None:

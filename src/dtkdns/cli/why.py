@@ -124,7 +124,8 @@ def _shown(facts: Facts) -> Iterator[Row]:
         yield "shown", f"{' '.join(facts.shown.addresses)}{by}, for {ago(facts.now - facts.shown.since)}", ""
     for one in facts.hidden:
         where = " and ".join(FACES[face] for face in one.faces)
-        yield "not shown", f"{one.type}, in {where}: {one.sentence}", ""
+        age = "" if one.since is None else f", sent {ago(facts.now - one.since)} ago"
+        yield "not shown", f"{one.type}, in {where}{age}: {one.sentence}", ""
 
 
 def _hosts_file(facts: Facts) -> Iterator[Row]:

@@ -17,7 +17,9 @@ from dtkdns.cli.client import find_service, for_a_service, plain, print_json, ru
 from dtkdns.cli.doctor.examination import examine
 from dtkdns.cli.doctor.finding import Finding, Level
 from dtkdns.cli.machine import Machine
+from dtkdns.dtkconfig import DTKConfig, read_config
 from dtkdns.local import local_url
+from dtkdns.settings import SettingError
 from dtkdns.smoke.webhook import Webhook
 
 STYLES = {Level.OK: "green", Level.NOTE: "dim", Level.WARNING: "bold yellow", Level.FAULT: "bold red"}
@@ -32,10 +34,23 @@ class Examination(msgspec.Struct, frozen=True):
     findings: list[Finding]
 
 
+def _read_config(_context: click.Context, _parameter: click.Parameter, value: str | None) -> DTKConfig | None:
+    try:
+        return None if value is None else read_config(value)
+    except SettingError as error:
+        raise click.BadParameter(str(error).removeprefix("--config: ")) from error
+
+
 @click.command(short_help="What keeps names from resolving here, and what to do.")
 @for_a_service
+@click.option(
+    "--config",
+    callback=_read_config,
+    metavar="FILE",
+    help="DTK's config.yaml: whether it leads here  [default: the host-ip that dtkdns was started with]",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-def doctor(url: str, credentials: tuple[str, str] | None, as_json: bool) -> None:
+def doctor(url: str, credentials: tuple[str, str] | None, config: DTKConfig | None, as_json: bool) -> None:
     """What of this machine and its dtkdns keeps names from resolving, and what to do.
 
     Looks only and changes nothing. A firewall may tell root alone: use sudo for that.
@@ -45,7 +60,7 @@ def doctor(url: str, credentials: tuple[str, str] | None, as_json: bool) -> None
     service = find_service(url, credentials)
 
     async def look(webhook: Webhook, reactor: Any) -> int:
-        findings = [_plain(one) async for one in examine(Machine(), webhook, local_url(), reactor)]
+        findings = [_plain(one) async for one in examine(Machine(), webhook, local_url(), reactor, config)]
         well = all(one.level is not Level.FAULT for one in findings)
         if as_json:
             print_json(Examination(service.url, well, findings))

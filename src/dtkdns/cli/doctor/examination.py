@@ -19,6 +19,7 @@ from dtkdns.cli.doctor.networks import networks_of_vms, not_heard
 from dtkdns.cli.machine import Machine
 from dtkdns.cli.resolver.recipes import find_resolver, processes, systemd_version
 from dtkdns.cli.silence import silences
+from dtkdns.dtkconfig import DTKConfig
 from dtkdns.local import DEFAULT_URL
 from dtkdns.projection import Reason
 from dtkdns.smoke.lookup import resolved
@@ -36,8 +37,13 @@ AGAIN_SECONDS = 1.0
 """After which the hosts file is looked at once more: a change may have been under way."""
 
 
-async def examine(machine: Machine, webhook: Webhook, local_url: str, reactor: Any) -> AsyncIterator[Finding]:
-    """What each check comes to; `local_url` is where the service of this machine is called."""
+async def examine(
+    machine: Machine, webhook: Webhook, local_url: str, reactor: Any, config: DTKConfig | None = None
+) -> AsyncIterator[Finding]:
+    """What each check comes to; `local_url` is where the service of this machine is called.
+
+    `config` is DTK's file, where one was given; else `host-ip` is what the service was started with.
+    """
     status = None
     try:
         status = await fetch_status(webhook)
@@ -50,8 +56,12 @@ async def examine(machine: Machine, webhook: Webhook, local_url: str, reactor: A
         for found in (service.parts(status), service.clusters(status), service.callers(status, now)):
             for one in found:
                 yield one
-        if status.host:
-            yield service.host_ip(status.host, await resolved(status.host.strip("[]")), machine.attached())
+        host = status.host if config is None else config.host
+        if host:
+            yield service.host_ip(host, await resolved(host.strip("[]")), machine.attached())
+        if config is not None:
+            for one in service.config(config, status, _port(webhook.url)):
+                yield one
         for one in await _hosts_file(machine, webhook, status, asked, reactor):
             yield one
     for one in _machine(machine, status, asked):

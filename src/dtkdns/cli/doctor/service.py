@@ -12,6 +12,7 @@ from dtkdns.access import Interface
 from dtkdns.cli.doctor.finding import Finding, fault, note, warning, well
 from dtkdns.cli.silence import awaits_records, silences, unseen
 from dtkdns.cli.status import ago, conflicts, unshowable
+from dtkdns.dtkconfig import DTKConfig
 from dtkdns.rdata import Address
 from dtkdns.smoke.report import FaultError
 from dtkdns.status import PartStatus, ServiceStatus
@@ -156,6 +157,27 @@ def host_ip(host: str, resolved: Sequence[str], attached: Iterable[tuple[str, In
     if not own.intersection(addresses):
         return fault("host-ip", f"{shown} is no address of this machine.", _own_addresses(own))
     return well("host-ip", f"{shown} is this machine.")
+
+
+def config(given: DTKConfig, status: ServiceStatus, port: int) -> Iterator[Finding]:
+    """Whether DTK's file leads to this service, which is called at this port."""
+    wanted = int(given.port) if given.port is not None else port
+    known = {one.name: one.domains for one in status.clusters}.get(given.cluster, ())
+    missing = [domain for domain in given.domains if domain not in known]
+    if wanted != port:
+        yield fault(
+            "DTK's file",
+            f"Its webhook-port is {wanted}, and dtkdns is called at port {port}.",
+            "Make them the same: in the file, or by dtkdns install --config FILE.",
+        )
+    if missing:
+        yield warning(
+            "DTK's file",
+            f"Its domain {', '.join(missing)} is not managed in cluster {given.cluster}.",
+            "DTK's script posts it when it installs external-dns; or give --domains or --config to dtkdns.",
+        )
+    if wanted == port and not missing:
+        yield well("DTK's file", "It leads here.")
 
 
 def _own_addresses(own: Iterable[Address]) -> str:

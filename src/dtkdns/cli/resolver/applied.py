@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shlex
 from collections.abc import Callable, Iterable
-from pathlib import Path
-
-from attrs import frozen
 
 from dtkdns.cli.client import plain
 from dtkdns.cli.machine import Machine, last_words
-from dtkdns.cli.plan import Remove, Run, Step, Write, needed, run
+from dtkdns.cli.plan import Kept, Remove, Run, Step, Write, keep_file, needed, run
 from dtkdns.cli.resolver.recipes import Recipe, recipe_for
 from dtkdns.cli.resolver.required import DAEMONS, paths_of
 from dtkdns.smoke.report import FaultError
@@ -83,40 +78,10 @@ def _typed(commands: Iterable[str]) -> list[tuple[str, ...]]:
     return [tuple(shlex.split(command)[1:]) for command in commands]
 
 
-@frozen
-class Kept:
-    """A file as it was before, or that there was none."""
-
-    path: str
-    content: bytes | None
-    mode: int = 0o644
-
-    def put_back(self) -> None:
-        """Raises `OSError`."""
-        if self.content is None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.path)
-            return
-        temporary = Path(f"{self.path}.dtkdns-new")
-        temporary.write_bytes(self.content)
-        temporary.chmod(self.mode)
-        temporary.replace(self.path)
-
-
 def keep(recipe: Recipe, machine: Machine) -> list[Kept]:
     """The files that `steps_to_apply` may change, as they are. Raises `FaultError`."""
     paths = [path for path, _ in recipe.files] + [path for rival in _rivals(recipe) for path in paths_of(rival)]
-    return [_kept(str(machine.at(path))) for path in paths]
-
-
-def _kept(path: str) -> Kept:
-    try:
-        with open(path, "rb") as file:
-            return Kept(path, file.read(), os.fstat(file.fileno()).st_mode & 0o7777)
-    except FileNotFoundError:
-        return Kept(path, None)
-    except OSError as error:
-        raise FaultError(f"{path} cannot be read: {error.strerror}.", "Look what it is.") from error
+    return [keep_file(str(machine.at(path))) for path in paths]
 
 
 def taken_back(recipe: Recipe, machine: Machine, kept: Iterable[Kept], wrong: str) -> FaultError:

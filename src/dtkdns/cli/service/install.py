@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import sysconfig
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,6 +19,9 @@ from dtkdns.cli.doctor.firewall import firewall
 from dtkdns.cli.doctor.networks import networks_of_vms
 from dtkdns.cli.machine import Machine, last_words
 from dtkdns.cli.plan import (
+    MAKE_SECONDS,
+    Call,
+    Kept,
     Outcome,
     Remove,
     Run,
@@ -24,11 +30,13 @@ from dtkdns.cli.plan import (
     agreed,
     declined,
     described,
+    keep_file,
     make,
     needed,
     require_root,
     run,
 )
+from dtkdns.cli.service.block import has_block, installed, take_block_out
 from dtkdns.cli.service.installation import Wanted, doubts, links, program, read
 from dtkdns.cli.service.unit import HOLDER, SERVICE, SOCKET, UNIT, options_of
 from dtkdns.cluster import DEFAULT
@@ -85,7 +93,7 @@ def _install(wanted: Wanted, machine: Machine, *, yes: bool, as_json: bool) -> i
     nothing = "Nothing to do: dtkdns is installed and runs."
     if not agreed(steps, "To be done:", nothing, yes=yes, as_json=as_json):
         return declined(said, as_json=as_json)
-    _make(steps)
+    _make(steps, machine)
     if as_json:
         print_json(Outcome(True, said, what_is_left(wanted)))
     else:
@@ -93,16 +101,36 @@ def _install(wanted: Wanted, machine: Machine, *, yes: bool, as_json: bool) -> i
     return 0
 
 
-def _make(steps: list[Step]) -> None:
-    """Take the steps. Raises `FaultError`, with what a service that does not start has said."""
+def _make(steps: list[Step], machine: Machine) -> None:
+    """Take the steps; if they fail and a service ran before, it runs again. Raises `FaultError`."""
     # Twisted notes which plugins there are; the service has no right to, and would look for seconds at each start.
     list(getPlugins(IServiceMaker))
+    kept = [keep_file(str(machine.at(path))) for path in (SERVICE, SOCKET)]
+    ran = machine.unit(UNIT).active
     try:
         make(steps)
     except FaultError as fault:
-        said = last_words("dtkdns")
-        because = f" It said: {said}" if said else ""
-        raise FaultError(f"{fault.wrong}{because}", f"{fault.advice} journalctl -u dtkdns says more.") from fault
+        wrong, advice = fault.wrong, f"{fault.advice} journalctl -u dtkdns says more."
+        said = last_words("dtkdns") if f"restart {UNIT}" in wrong else ""
+        if said:
+            wrong = f"{wrong} It said: {said}"
+        if ran:
+            _take_back(kept)
+            again = "the service runs as before" if machine.unit(UNIT).active else "but the service does not start"
+            wrong = f"{wrong} It was taken back: {again}."
+        raise FaultError(wrong, advice) from fault
+
+
+def _take_back(kept: list[Kept]) -> None:
+    """Put the units back, whatever comes of each step."""
+    for one in kept:
+        with contextlib.suppress(OSError):
+            one.put_back()
+    units = [unit for unit, one in zip((UNIT, HOLDER), kept, strict=True) if one.content is not None]
+    run(["systemctl", "daemon-reload"])
+    run(["systemctl", "reset-failed", *units])
+    for unit in reversed(units):
+        run(["systemctl", "restart", unit], MAKE_SECONDS)
 
 
 def steps_to_install(wanted: Wanted, machine: Machine) -> list[Step]:
@@ -115,9 +143,14 @@ def steps_to_install(wanted: Wanted, machine: Machine) -> list[Step]:
     enabled = all(machine.unit(unit).enabled for unit in units)
     old = service.since is None or machine.changed(_own_metadata()) > service.since
     socket_fits = socket.active and not socket_differs
+    former = _former_block(wanted, machine)
+    state = wanted.unit.state
     steps: list[Step] = []
-    if socket_differs and service.active:
+    if (socket_differs or former) and service.active:
         steps.append(_now("stop", UNIT))
+    steps += former
+    if state is not None and not os.path.isdir(state):
+        steps.append(Call(f"make {state}", partial(os.makedirs, state, 0o711)))
     if not holds and socket.active:
         steps.append(_now("disable", "--now", HOLDER))
     steps += files
@@ -133,6 +166,17 @@ def steps_to_install(wanted: Wanted, machine: Machine) -> list[Step]:
     if text_differs or not socket_fits or not service.active or old:
         steps.append(_now("restart", UNIT))
     return needed([*steps, *links()])
+
+
+def _former_block(wanted: Wanted, machine: Machine) -> list[Step]:
+    """What takes the block out of a hosts file that the service keeps no longer."""
+    if not machine.has(SERVICE):
+        return []
+    old = installed(machine)
+    path = old.hosts_file
+    if path is None or path == wanted.values.hosts_file or not has_block(path, old.state):
+        return []
+    return [Call(f"take the block of dtkdns out of {path}", partial(take_block_out, path, old.state))]
 
 
 def _now(*words: str) -> Run:
@@ -156,16 +200,32 @@ def _own_metadata() -> str:
 
 def _check(wanted: Wanted, machine: Machine) -> None:
     """See that another dtkdns, or whatever has the port, does not stand in the way. Raises `FaultError`."""
-    if machine.unit(UNIT).active or machine.unit(HOLDER).active:
-        return
+    masked = next((path for path in (SERVICE, SOCKET) if _is_masked(machine.at(path))), None)
+    if masked is not None:
+        raise FaultError(
+            f"{masked} is masked.", f"If it is to run: sudo systemctl unmask {os.path.basename(masked)}"
+        )
+    listens = machine.unit(HOLDER).active
     try:
-        find_endpoint(wanted.values.port)
-        if os.path.isdir(wanted.values.state.path):
+        if not listens or _port_of(machine.text(SOCKET)) != wanted.values.port:
+            find_endpoint(wanted.values.port)
+        if not machine.unit(UNIT).active and os.path.isdir(wanted.values.state.path):
             try_to_take(wanted.values.state, wanted.values.hosts_file)
     except (SettingError, StateError, ClaimError) as error:
         raise FaultError(str(error), "Then run this again.") from error
     except SystemExit as error:
         raise FaultError(str(error.code).removeprefix("dtkdns: "), "Then run this again.") from error
+
+
+def _is_masked(path: Path) -> bool:
+    """Whether somebody has had `systemctl mask` put a link to nothing in the place of a unit."""
+    return path.is_symlink() and str(path.readlink()) == os.devnull
+
+
+def _port_of(socket: str) -> str:
+    """The port at which the text of a socket unit has systemd listen."""
+    found = re.search(r"^ListenStream=.*?(\d+)$", socket, re.MULTILINE)
+    return found[1] if found is not None else ""
 
 
 def what_is_left(wanted: Wanted) -> list[str]:

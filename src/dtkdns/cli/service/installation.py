@@ -18,13 +18,15 @@ from dtkdns.cli.service.unit import HOMES, SCRATCH, Program, Unit, is_below, lis
 from dtkdns.credentials import CredentialsError
 from dtkdns.settings import SettingError
 from dtkdns.state import default_path
-from dtkdns.tap import HOSTS_DEFAULT, NO_HOSTS_FILE, SYSTEMD, Options, Values, read_values
+from dtkdns.tap import NO_HOSTS_FILE, SYSTEMD, Options, Values, read_values
 
 FILES = ("config", "credentials")
 """Options whose value is a file that is read at the start, and may belong to anybody."""
 PATHS = (*FILES, "hosts-file", "state")
 COMMAND = "/usr/local/bin/dtkdns"
 MANUAL = "/usr/local/share/man/man1/dtkdns.1"
+MOST_PORT = 65535
+_NUMBER = re.compile(r"(?:tcp6?:)?(\d+)(?::.*)?", re.ASCII)
 _PORT = re.compile(r"\w+:(\d+)", re.ASCII)
 _READ = re.compile(r"(?:privateKey|certKey|extraCertChain|dhParameters)=((?:[^:\\]|\\.)+)")
 """Files in an endpoint with TLS (endpoints(3))."""
@@ -101,9 +103,23 @@ def read(words: Sequence[str], program: Program) -> Wanted:
         values = read_values(options)
     except CredentialsError as error:
         raise SettingError(str(error)) from error
-    if values.port == SYSTEMD:
-        raise SettingError(f"--port {SYSTEMD} is what the service will be given: say which port.")
+    _check(given, values)
     return Wanted(_unit(given, values, program), values)
+
+
+def _check(given: dict[str, object], values: Values) -> None:
+    """See that a unit can hold these options. Raises `SettingError`."""
+    if values.port.partition(":")[0] == SYSTEMD:
+        raise SettingError(f"--port {SYSTEMD} is what the service will be given: say which port.")
+    number = _NUMBER.fullmatch(values.port)
+    if number is not None and not 0 < int(number[1]) <= MOST_PORT:
+        raise SettingError(f"--port: {number[1]} is no port: give one from 1 to {MOST_PORT}.")
+    broken = next((name for name, value in given.items() if not str(value).isprintable()), None)
+    if broken is not None:
+        raise SettingError(f"--{broken}: a line break or another control character cannot stand in a unit.")
+    directory = None if values.hosts_file is None else os.path.dirname(os.path.realpath(values.hosts_file))
+    if directory is not None and not os.path.isdir(directory):
+        raise SettingError(f"--hosts-file: there is no directory {directory}: make it, or give another file.")
 
 
 def _absolute(name: str, value: object) -> object:
@@ -120,6 +136,7 @@ def _unit(given: dict[str, object], values: Values, program: Program) -> Unit:
     words = {name: f"--{name}" if value == 1 else f"--{name}={value}" for name, value in given.items()}
     left_out = {*files, *(["port"] if listen is not None else [])}
     own_state = values.state.path == default_path({}, 0) or "state" not in given
+    kept = values.hosts_file
     ports = [listener.port for listener in values.listeners]
     endpoint = _PORT.match(values.port)
     if listen is None and endpoint is not None:
@@ -130,7 +147,7 @@ def _unit(given: dict[str, object], values: Values, program: Program) -> Unit:
         listen=listen,
         files=files,
         state=None if own_state else values.state.path,
-        hosts_directory=os.path.dirname(os.path.realpath(values.hosts_file or HOSTS_DEFAULT)),
+        hosts_directory=None if kept is None else os.path.dirname(os.path.realpath(kept)),
         low_port=any(port < 1024 for port in ports),
         network=any(not listener.host.startswith(("127.", "::1")) for listener in values.listeners),
         given=tuple(words.values()),

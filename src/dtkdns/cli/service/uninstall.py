@@ -23,16 +23,11 @@ from dtkdns.cli.plan import (
 )
 from dtkdns.cli.resolver.recipes import RESOLVERS
 from dtkdns.cli.resolver.required import paths_of
-from dtkdns.cli.service.installation import links, program, read
-from dtkdns.cli.service.unit import HOLDER, SERVICE, SOCKET, UNIT, options_of
-from dtkdns.hosts.claim import ClaimError, HostsClaim
-from dtkdns.hosts.face import FormerHostsFile
-from dtkdns.hosts.faults import HostsFileError
-from dtkdns.hosts.inplace import Journal
-from dtkdns.hosts.replace import HostsFile, read_text
-from dtkdns.hosts.text import read as read_block
+from dtkdns.cli.service.block import has_block, installed, take_block_out
+from dtkdns.cli.service.installation import links
+from dtkdns.cli.service.unit import HOLDER, SERVICE, SOCKET, UNIT
 from dtkdns.smoke.report import FaultError
-from dtkdns.state import StateDirectory
+from dtkdns.state import StateDirectory, StateError, default_path
 from dtkdns.tap import HOSTS_DEFAULT, Values
 
 
@@ -50,7 +45,7 @@ def uninstall(purge: bool, yes: bool, as_json: bool) -> None:
     def work() -> int:
         machine = Machine()
         require_root()
-        values = _installed(machine)
+        values = installed(machine)
         steps = steps_to_uninstall(values, machine, purge=purge)
         said = described(steps)
         nothing = "Nothing to do: dtkdns is not installed as a service."
@@ -67,12 +62,6 @@ def uninstall(purge: bool, yes: bool, as_json: bool) -> None:
     run_alone(work)
 
 
-def _installed(machine: Machine) -> Values:
-    """Where its files are."""
-    options = options_of(machine.text(SERVICE)) or ()
-    return read([word for word in options if word.startswith(("--hosts-file=", "--state="))], program()).values
-
-
 def steps_to_uninstall(values: Values, machine: Machine, *, purge: bool) -> list[Step]:
     """What there is to take away."""
     state = values.state
@@ -81,38 +70,24 @@ def steps_to_uninstall(values: Values, machine: Machine, *, purge: bool) -> list
     if there:
         units = [{SERVICE: UNIT, SOCKET: HOLDER}[path] for path in reversed(there)]
         steps.append(Run(("systemctl", "disable", "--now", *units), lambda: True))
-        steps += [Remove(str(machine.at(path))) for path in there]
-        steps.append(Run(("systemctl", "daemon-reload"), lambda: True))
-    steps += [Remove(link.path) for link in links() if os.path.islink(link.path) and not link.needed()]
+    # The units say where the files are: they go last, so that a second run finds them.
     path = values.hosts_file or HOSTS_DEFAULT
     if has_block(path, state):
         steps.append(Call(f"take the block of dtkdns out of {path}", lambda: take_block_out(path, state)))
     if purge and os.path.isdir(state.path):
-        steps.append(Call(f"remove the records and what was posted in {state.path}", state.remove))
+        steps.append(Call(f"remove the records and what was posted in {state.path}", lambda: _purge(state)))
+    if there:
+        steps += [Remove(str(machine.at(path))) for path in there]
+        steps.append(Run(("systemctl", "daemon-reload"), lambda: True))
+    steps += [Remove(link.path) for link in links() if os.path.islink(link.path) and not link.needed()]
     return needed(steps)
 
 
-def has_block(path: str, state: StateDirectory) -> bool:
-    """Whether the hosts file has the block of this state. Raises `FaultError`."""
+def _purge(state: StateDirectory) -> None:
+    """Raises `OSError`, and `FaultError` where a dtkdns has it."""
     try:
-        block = read_block(read_text(os.path.realpath(path)))
-    except HostsFileError as error:
-        raise FaultError(str(error), "Then run this again.") from error
-    return block is not None and block.state == state.identity
-
-
-def take_block_out(path: str, state: StateDirectory) -> None:
-    """Have the hosts file as it was before. Raises `FaultError`, also where a dtkdns still keeps it."""
-    claim = HostsClaim(path)
-    file = HostsFile(path, Journal(state.journal))
-    try:
-        claim.take()
-        try:
-            file.recover()
-            FormerHostsFile(file, state.identity).take_out()
-        finally:
-            claim.release()
-    except (ClaimError, HostsFileError) as error:
+        state.remove()
+    except StateError as error:
         raise FaultError(str(error), "Then run this again.") from error
 
 
@@ -122,5 +97,6 @@ def _what_is_left(values: Values, machine: Machine) -> list[str]:
     if any(machine.has(path) for resolver in RESOLVERS for path in paths_of(resolver)):
         lines.append("This machine's resolver still asks it: dtkdns resolver --undo.")
     if os.path.isdir(values.state.path):
-        lines.append(f"Its records are still in {values.state.path} (--purge removes them).")
+        again = " (uninstall --purge removes them)" if values.state.path == default_path({}, 0) else ""
+        lines.append(f"Its records are still in {values.state.path}{again}.")
     return [*lines, "external-dns in the cluster ends itself when it calls: remove it there, too."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -90,8 +91,8 @@ class Unit:
     """Options whose value is a file that systemd hands over, whoever owns it: `config`, `credentials`."""
     state: str | None
     """The state directory, where it is not systemd's own for dtkdns."""
-    hosts_directory: str
-    """Where the hosts file lies."""
+    hosts_directory: str | None
+    """Where the hosts file lies; None where none is kept."""
     low_port: bool
     """Whether the service itself opens a port below 1024."""
     network: bool
@@ -160,23 +161,21 @@ class Unit:
         return " ".join([*own, *(f"--{name}=${{CREDENTIALS_DIRECTORY}}/{name}" for name in self.files)])
 
     def _limits(self) -> str:
-        writable = ["/etc", *([self.hosts_directory] if self.hosts_directory != "/etc" else [])]
-        if self.state is not None:
-            writable.append(self.state)
+        writable = [place for place in (self.hosts_directory, self.state) if place is not None]
         hidden = [place for place in self.program.directories if is_below(place, (*HOMES, *SCRATCH))]
         bound = [place for place in writable if is_below(place, (*HOMES, *SCRATCH))]
         text = LIMITS.format(
             capabilities="CAP_NET_BIND_SERVICE" if self.low_port else "",
-            writable=" ".join(map(quoted, writable)),
+            writable=" ".join(map(path_word, writable)),
             home="tmpfs" if any(is_below(place, HOMES) for place in (*hidden, *bound)) else "yes",
             code="yes" if self.holds_port else "no",  # OpenSSL's callbacks are made in memory (cffi)
             secrets=" ".join(f"-{path}" for path in SECRETS),
             settings=" ".join(f"-{path}" for path in SETTINGS),
         )
         if hidden:
-            text += f"BindReadOnlyPaths={' '.join(map(quoted, hidden))}\n"
+            text += f"BindReadOnlyPaths={' '.join(map(path_word, hidden))}\n"
         if bound:
-            text += f"BindPaths={' '.join(map(quoted, bound))}\n"
+            text += f"BindPaths={' '.join(map(path_word, bound))}\n"
         return text
 
 
@@ -202,7 +201,11 @@ def listen_of(endpoint: str) -> str | None:
     port, interface = found[1], (found[2] or "").replace("\\:", ":")
     if not interface:
         return port if endpoint.startswith("tcp6:") else f"0.0.0.0:{port}"
-    return f"[{interface}]:{port}" if ":" in interface else f"{interface}:{port}"
+    try:
+        address = ipaddress.ip_address(interface)
+    except ValueError:
+        return None
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 def quoted(word: str) -> str:
@@ -211,6 +214,12 @@ def quoted(word: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_./:=,@%$+-]+", text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def path_word(path: str) -> str:
+    """A path in a list of paths, where a colon outside of quotes would divide it (systemd.exec(5), BindPaths=)."""
+    word = quoted(path)
+    return f'"{word}"' if ":" in word and not word.startswith('"') else word
 
 
 def is_below(path: str, directories: Iterable[str]) -> bool:
