@@ -13,6 +13,10 @@ from dtkdns.access import Interface
 from dtkdns.cli.machine import Machine
 
 NFT = "nft --json list ruleset"
+SHOW_UNIT = (
+    "systemctl show --timestamp=unix"
+    " --property=ActiveState,UnitFileState,MainPID,ActiveEnterTimestamp,InvocationID,LoadState dtkdns.service"
+)
 NO_RULES = '{"nftables": [{"metainfo": {"version": "1.0.6", "json_schema_version": 1}}]}'
 DELEGATE = "etc/systemd/dns-delegate.d/dtkdns.dns-delegate"
 
@@ -39,10 +43,7 @@ class Patient:
         self.write("sys/class/net/virbr0/bridge/bridge_id", "")
         self.said |= {
             "resolvectl --version": (0, "systemd 258 (258.1)\n"),
-            "systemctl show --property=LoadState,ActiveState dtkdns": (
-                0,
-                "LoadState=not-found\nActiveState=inactive\n",
-            ),
+            SHOW_UNIT: (0, "LoadState=not-found\nActiveState=inactive\n"),
             NFT: (0, NO_RULES),
         }
 

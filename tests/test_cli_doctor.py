@@ -20,7 +20,7 @@ from dtkdns.cli.doctor.examination import examine
 from dtkdns.cli.doctor.finding import Finding, Level, fault, note, warning, well
 from dtkdns.cli.machine import Machine
 from dtkdns.smoke.webhook import Webhook
-from patient import DELEGATE, NFT, Patient
+from patient import DELEGATE, NFT, SHOW_UNIT, Patient
 from running import WEBHOOK, Running, endpoint, running
 from test_cli_names import calling
 from test_doctor_firewall import UFW, ruleset
@@ -280,10 +280,7 @@ async def examined_without_service(patient: Patient, local_url: str = "") -> lis
 @ensureDeferred
 async def test_without_the_service_all_that_needs_none_is_checked(tmp_path: Path) -> None:
     patient = Patient(tmp_path)
-    patient.said["systemctl show --property=LoadState,ActiveState dtkdns"] = (
-        0,
-        "LoadState=loaded\nActiveState=inactive\n",
-    )
+    patient.said[SHOW_UNIT] = 0, "LoadState=loaded\nActiveState=inactive\n"
     findings = await examined_without_service(patient)
     assert complaints(findings) == [("service", Level.FAULT)]
     assert findings[0].advice == "Start it: sudo systemctl start dtkdns"

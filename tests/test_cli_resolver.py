@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
-from typing import Any
+from subprocess import CompletedProcess
 
 import pytest
 
-from dtkdns.cli.resolver import recipes as resolver
+from dtkdns.cli.machine import Machine
 from dtkdns.cli.resolver.recipes import (
     RESOLVERS,
     find_here,
@@ -86,24 +85,22 @@ def test_the_programs_that_run_are_read_and_one_that_ends_meanwhile_is_passed_ov
     assert sorted(processes(tmp_path)) == ["dnsmasq", "init"]
 
 
-def test_a_machine_without_systemd_and_resolv_conf_is_looked_at_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("resolv_conf", "said", "found"),
+    [
+        ("", "", None),
+        ("nameserver 127.0.0.1\n", "", "unbound"),
+        ("nameserver 127.0.0.53\n", "systemd 262 (262)\n", "systemd-resolved"),
+    ],
+)
+def test_the_resolver_of_a_machine_is_found(
+    resolv_conf: str, said: str, found: str | None, tmp_path: Path
 ) -> None:
-    def missing(*_command: Any, **_how: Any) -> None:
-        raise FileNotFoundError
-
-    monkeypatch.setattr(resolver, "processes", lambda: ["unbound"])
-    monkeypatch.setattr(subprocess, "run", missing)
-    assert find_here(tmp_path / "missing") is None
-    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")
-    assert find_here(tmp_path / "resolv.conf") == "unbound"
-
-
-def test_systemd_is_asked_for_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.53\n")
-    done = subprocess.CompletedProcess([], 0, "systemd 262 (262)\n")
-    monkeypatch.setattr(subprocess, "run", lambda *_command, **_how: done)
-    assert find_here(tmp_path / "resolv.conf") == "systemd-resolved"
+    for path, content in (("etc/resolv.conf", resolv_conf), ("proc/7/comm", "unbound\n")):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(content)
+    machine = Machine(tmp_path, lambda command: CompletedProcess(command, 0, said, ""))
+    assert find_here(machine) == found
 
 
 def test_a_person_reads_what_to_write_and_to_type_and_the_way_back() -> None:

@@ -20,7 +20,7 @@ from dtkdns.cli.machine import Machine
 from dtkdns.cli.plan import make
 from dtkdns.cli.resolver import asked, following
 from dtkdns.cli.resolver.applied import keep, steps_to_apply, steps_to_undo, taken_back
-from dtkdns.cli.resolver.asked import Asked, Example, example, leads_elsewhere, nameserver, settled
+from dtkdns.cli.resolver.asked import Asked, Example, example, leads_elsewhere, settled
 from dtkdns.cli.resolver.command import recipe_settings, set_up_resolver
 from dtkdns.cli.resolver.following import apply, undo
 from dtkdns.cli.resolver.recipes import Recipe, recipe_for
@@ -436,16 +436,6 @@ def test_a_way_back_that_is_barred_is_said(scratch: Scratch) -> None:
 
 
 # Whether the resolver asks dtkdns
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [("# x\nnameserver 127.0.0.53\nnameserver 10.0.0.1\n", "127.0.0.53"), ("search x\n", None), (None, None)],
-)
-def test_the_nameserver_of_the_system_is_the_first(text: str | None, found: str | None, tmp_path: Path) -> None:
-    if text is not None:
-        (tmp_path / "resolv.conf").write_text(text)
-    assert nameserver(tmp_path / "resolv.conf") == found
 
 
 @ensureDeferred

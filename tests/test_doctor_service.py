@@ -12,16 +12,15 @@ from attrs import evolve
 from dtkdns.access import Interface
 from dtkdns.cli.doctor.finding import Finding, Level
 from dtkdns.cli.doctor.service import (
-    Unit,
     callers,
     clusters,
     config,
     host_ip,
     parts,
     reachable,
-    read_unit,
     unreachable,
 )
+from dtkdns.cli.machine import Unit
 from dtkdns.dtkconfig import DTKConfig
 from dtkdns.smoke.report import FaultError
 from dtkdns.status import ClusterStatus, ConflictStatus, DNSStatus, PartStatus, Readiness, StoreStatus
@@ -34,6 +33,11 @@ OWN: list[tuple[str, Interface]] = [
     ("eth0", ipaddress.ip_interface("fd00::12/64")),
     ("eth0", ipaddress.ip_interface("fe80::12/64")),
 ]
+
+
+def unit(load: str = "", state: str = "") -> Unit:
+    """How systemd has the service."""
+    return Unit(state == "active", load == "loaded", 0, None, load=load, state=state)
 
 
 def test_of_a_healthy_service_all_is_ok() -> None:
@@ -52,40 +56,27 @@ def test_of_a_healthy_service_all_is_ok() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "elsewhere", "detail", "advice"),
+    ("had", "elsewhere", "detail", "advice"),
     [
-        (Unit(), "", "", "Is dtkdns running?"),
-        (Unit("not-found", "inactive"), "", "", "Is dtkdns running?"),
-        (Unit("loaded", "inactive"), "", "It is installed, but stopped.", "sudo systemctl start dtkdns"),
-        (Unit("loaded", "failed"), "", "Its unit has failed.", "journalctl -u dtkdns says why."),
+        (unit(), "", "", "Is dtkdns running?"),
+        (unit("not-found", "inactive"), "", "", "Is dtkdns running?"),
+        (unit("loaded", "inactive"), "", "It is installed, but stopped.", "sudo systemctl start dtkdns"),
+        (unit("loaded", "failed"), "", "Its unit has failed.", "journalctl -u dtkdns says why."),
         (
-            Unit("loaded", "active"),
+            unit("loaded", "active"),
             "",
             "Its unit is active.",
             "journalctl -u dtkdns says on which port it listens",
         ),
-        (Unit(), "http://127.0.0.1:5001", "", "One answers at http://127.0.0.1:5001: give that with --url"),
+        (unit(), "http://127.0.0.1:5001", "", "One answers at http://127.0.0.1:5001: give that with --url"),
     ],
 )
-def test_why_the_service_does_not_answer_is_said(unit: Unit, elsewhere: str, detail: str, advice: str) -> None:
-    found = unreachable(REFUSED, unit, elsewhere)
+def test_why_the_service_does_not_answer_is_said(had: Unit, elsewhere: str, detail: str, advice: str) -> None:
+    found = unreachable(REFUSED, had, elsewhere)
     assert (found.check, found.level) == ("service", Level.FAULT)
     assert found.detail.startswith(REFUSED.wrong)
     assert found.detail.endswith(detail)
     assert advice in found.advice
-
-
-@pytest.mark.parametrize(
-    ("said", "unit"),
-    [
-        ("LoadState=loaded\nActiveState=inactive\n", Unit("loaded", "inactive")),
-        ("ActiveState=active\nLoadState=not-found\n", Unit("not-found", "active")),
-        ("System has not been booted with systemd as init system.\n", Unit()),
-        ("", Unit()),
-    ],
-)
-def test_what_systemd_says_of_the_unit_is_read(said: str, unit: Unit) -> None:
-    assert read_unit(said) == unit
 
 
 def test_each_part_that_is_not_ready_is_a_fault() -> None:

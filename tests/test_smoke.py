@@ -540,3 +540,13 @@ async def test_after_the_record_comes_the_ingress(
             await command._run(reactor, options(url, hosts_file=hosts))
         assert ended.value.code == 1
     assert "\u2717 kubectl creates an Ingress: kubectl says: it is create" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("# x\nnameserver 127.0.0.53\nnameserver 10.0.0.1\n", "127.0.0.53"), ("search x\n", None), (None, None)],
+)
+def test_the_nameserver_of_the_system_is_the_first(text: str | None, found: str | None, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "resolv.conf").write_text(text)
+    assert lookup.first_nameserver(tmp_path / "resolv.conf") == found

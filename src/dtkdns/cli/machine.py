@@ -25,6 +25,10 @@ class Unit:
     """When it became active (POSIX seconds); None where that cannot be told."""
     invocation: str = ""
     """Which start of it this is; nothing where it was never started."""
+    load: str = ""
+    """Its `LoadState` (org.freedesktop.systemd1(5)), `loaded` or `not-found`; empty where systemd does not run."""
+    state: str = ""
+    """Its `ActiveState`."""
 
 
 @frozen
@@ -84,7 +88,7 @@ class Machine:
 
     def unit(self, name: str) -> Unit:
         """A service; where systemd does not know it, or does not run here, it is neither active nor enabled."""
-        wanted = ["ActiveState", "UnitFileState", "MainPID", "ActiveEnterTimestamp", "InvocationID"]
+        wanted = ["ActiveState", "UnitFileState", "MainPID", "ActiveEnterTimestamp", "InvocationID", "LoadState"]
         said = self.run(["systemctl", "show", "--timestamp=unix", f"--property={','.join(wanted)}", name]).stdout
         shown = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
         since = shown.get("ActiveEnterTimestamp", "").removeprefix("@")
@@ -94,6 +98,8 @@ class Machine:
             int(shown.get("MainPID") or 0),
             int(since) if since.isdecimal() else None,
             shown.get("InvocationID", ""),
+            shown.get("LoadState", ""),
+            shown.get("ActiveState", ""),
         )
 
     def arguments(self, process: int) -> list[str]:

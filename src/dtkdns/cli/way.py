@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from dtkdns import names
 from dtkdns.cli.client import fetch_status, plain
 from dtkdns.hosts import text as hosts_text
 from dtkdns.projection import Reason
-from dtkdns.smoke.lookup import advice_for_the_resolver, resolved
+from dtkdns.smoke.lookup import advice_for_the_resolver, first_nameserver, resolved
 from dtkdns.smoke.webhook import Document, Webhook, decoded, require
 from dtkdns.status import ConflictStatus, ExternalDNSStatus, HiddenStatus, NameStatus, ServiceStatus
 
@@ -207,20 +206,12 @@ def _lines(path: Path, name: str) -> tuple[Line, ...]:
 def _nameservers(resolv_conf: Path, resolved_runs: Path) -> dict[str, str]:
     """systemd-resolved's stub where it runs; and the first nameserver, in its place the first that it asks."""
     found = {STUB: f"{STUB_HOST}:53"} if resolved_runs.exists() else {}
-    first = _first_nameserver(resolv_conf)
+    first = first_nameserver(resolv_conf)
     if first == STUB_HOST:
-        first = _first_nameserver(resolved_runs / "resolv.conf")
+        first = first_nameserver(resolved_runs / "resolv.conf")
     if first is not None and first != STUB_HOST:
         found[NAMESERVER] = f"[{first}]:53" if ":" in first else f"{first}:53"
     return found
-
-
-def _first_nameserver(resolv_conf: Path) -> str | None:
-    try:
-        found = re.search(r"^nameserver\s+(\S+)", resolv_conf.read_text("utf-8", "replace"), re.MULTILINE)
-    except OSError:
-        return None
-    return found[1] if found is not None else None
 
 
 async def _ask(who: str, at: str, name: str, reactor: Any) -> Answer:

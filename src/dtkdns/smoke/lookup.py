@@ -107,3 +107,13 @@ def advice_for_the_resolver(nsswitch: Path = NSSWITCH) -> str:
     if found is not None:
         return f"{found.wrong} {found.advice}"
     return "'files' comes first in nsswitch.conf: does nscd or another cache stand between (sudo nscd -i hosts)?"
+
+
+def first_nameserver(resolv_conf: Path) -> str | None:
+    """The first that resolv.conf(5) names; None where there is none."""
+    try:
+        text = resolv_conf.read_text("utf-8", "replace")
+    except OSError:
+        return None
+    found = re.search(r"^nameserver\s+(\S+)", text, re.MULTILINE)
+    return found[1] if found is not None else None

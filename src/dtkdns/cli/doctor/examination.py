@@ -17,7 +17,7 @@ from dtkdns.cli.doctor.finding import Finding, Level
 from dtkdns.cli.doctor.firewall import firewall
 from dtkdns.cli.doctor.networks import networks_of_vms, not_heard
 from dtkdns.cli.machine import Machine
-from dtkdns.cli.resolver.recipes import find_resolver, processes, systemd_version
+from dtkdns.cli.resolver.recipes import find_here
 from dtkdns.cli.silence import silences
 from dtkdns.dtkconfig import DTKConfig
 from dtkdns.local import DEFAULT_URL
@@ -48,7 +48,9 @@ async def examine(
     try:
         status = await fetch_status(webhook)
     except FaultError as error:
-        yield service.unreachable(error, _unit(machine), await _elsewhere(webhook, (local_url, DEFAULT_URL)))
+        yield service.unreachable(
+            error, machine.unit("dtkdns.service"), await _elsewhere(webhook, (local_url, DEFAULT_URL))
+        )
     asked = _asked(machine, status)
     if status is not None:
         yield service.reachable(status, webhook.url)
@@ -68,11 +70,6 @@ async def examine(
         yield one
     for one in _firewall(machine, status, _port(webhook.url)):
         yield one
-
-
-def _unit(machine: Machine) -> service.Unit:
-    asked = machine.run(["systemctl", "show", "--property=LoadState,ActiveState", "dtkdns"])
-    return service.read_unit(asked.stdout if asked.returncode == 0 else "")
 
 
 async def _elsewhere(webhook: Webhook, urls: Iterable[str]) -> str:
@@ -109,7 +106,7 @@ def _asked(machine: Machine, status: ServiceStatus | None) -> _Resolver | None:
     if status is None or not domains:
         return None
     wildcards = tuple(one.name for one in status.hidden if one.reason == Reason.WILDCARD.word)
-    asked = resolution.Asked(status.dns, domains, _resolver(machine), status.hosts is not None, wildcards)
+    asked = resolution.Asked(status.dns, domains, find_here(machine), status.hosts is not None, wildcards)
     texts = {path: machine.text(path) for path in resolution.recipe_paths(domains) if machine.has(path)}
     return _Resolver(asked, texts)
 
@@ -164,11 +161,6 @@ def _lookups(machine: Machine, *, by_dns: bool) -> Iterator[Finding]:
     yield resolution.order(nsswitch, used=used, by_dns=by_dns)
     if used:
         yield resolution.resolved(told_in, nsswitch, by_dns=by_dns)
-
-
-def _resolver(machine: Machine) -> str | None:
-    version = systemd_version(machine.run(["resolvectl", "--version"]).stdout)
-    return find_resolver(machine.text(RESOLV_CONF), version, processes(machine.at("/proc")))
 
 
 def _writers(machine: Machine, path: str) -> Iterator[Finding]:

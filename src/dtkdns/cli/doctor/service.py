@@ -6,10 +6,9 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from attrs import frozen
-
 from dtkdns.access import Interface
 from dtkdns.cli.doctor.finding import Finding, fault, note, warning, well
+from dtkdns.cli.machine import Unit
 from dtkdns.cli.silence import awaits_records, silences, unseen
 from dtkdns.cli.status import ago, conflicts, unshowable
 from dtkdns.dtkconfig import DTKConfig
@@ -20,43 +19,25 @@ from dtkdns.status import PartStatus, ServiceStatus
 PODS = "kubectl -n external-dns get pods"
 
 
-@frozen
-class Unit:
-    """How systemd has the service: `LoadState` and `ActiveState` of org.freedesktop.systemd1(5)."""
-
-    load: str = ""
-    """Empty where there is no systemd to ask."""
-    active: str = ""
-
-    @property
-    def installed(self) -> bool:
-        return self.load == "loaded"
-
-
-def read_unit(said: str) -> Unit:
-    """What `systemctl show --property=LoadState,ActiveState` says."""
-    found = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
-    return Unit(found.get("LoadState", ""), found.get("ActiveState", ""))
-
-
 def reachable(status: ServiceStatus, url: str) -> Finding:
     return well("service", f"dtkdns {status.version} answers at {url}.")
 
 
 def unreachable(error: FaultError, unit: Unit, elsewhere: str) -> Finding:
     """Why the service does not answer; `elsewhere` is the URL of one that does, or empty."""
+    installed = unit.load == "loaded"
     if elsewhere:
         return fault("service", error.wrong, f"One answers at {elsewhere}: give that with --url or DTKDNS_URL.")
-    if unit.installed and unit.active == "failed":
+    if installed and unit.state == "failed":
         return fault("service", f"{error.wrong} Its unit has failed.", "journalctl -u dtkdns says why.")
-    if unit.installed and unit.active == "inactive":
+    if installed and unit.state == "inactive":
         return fault(
             "service", f"{error.wrong} It is installed, but stopped.", "Start it: sudo systemctl start dtkdns"
         )
-    if unit.installed:
+    if installed:
         return fault(
             "service",
-            f"{error.wrong} Its unit is {unit.active}.",
+            f"{error.wrong} Its unit is {unit.state}.",
             "journalctl -u dtkdns says on which port it listens: give that with --url.",
         )
     return fault("service", error.wrong, error.advice)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from twisted.names.error import DNSQueryTimeoutError as LateError
 from twisted.names.error import DomainError
 
 from dtkdns import names
-from dtkdns.smoke.lookup import resolved
+from dtkdns.smoke.lookup import first_nameserver, resolved
 from dtkdns.status import ServiceStatus
 
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -52,7 +51,7 @@ async def settled(domains: Sequence[str], own: tuple[str, int], reactor: Any) ->
 
 
 async def _look(domains: Sequence[str], own: tuple[str, int], reactor: Any) -> Asked:
-    server = nameserver(RESOLV_CONF)
+    server = first_nameserver(RESOLV_CONF)
     if server is None:
         return Asked(False, tuple(domains))
     asked = [Deferred.fromCoroutine(_soa(at, one, reactor)) for at in (own, (server, DNS_PORT)) for one in domains]
@@ -60,15 +59,6 @@ async def _look(domains: Sequence[str], own: tuple[str, int], reactor: Any) -> A
     here, there = answers[: len(domains)], answers[len(domains) :]
     same = {one for one, mine, its in zip(domains, here, there, strict=True) if mine == its and mine}
     return Asked(any(its is not None for its in there), tuple(one for one in domains if one not in same))
-
-
-def nameserver(resolv_conf: Path) -> str | None:
-    """The first in resolv.conf(5)."""
-    try:
-        found = re.search(r"^nameserver\s+(\S+)", resolv_conf.read_text("utf-8", "replace"), re.MULTILINE)
-    except OSError:
-        return None
-    return found[1] if found is not None else None
 
 
 async def _soa(server: tuple[str, int], domain: str, reactor: Any) -> tuple[bytes, ...] | None:

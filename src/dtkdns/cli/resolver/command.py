@@ -99,7 +99,7 @@ def recipe_settings(status: ServiceStatus) -> tuple[list[str], tuple[str, int]]:
 
 
 def _choose(name: str | None) -> str:
-    chosen = name or resolver.find_here()
+    chosen = name or resolver.find_here(Machine())
     if chosen is None:
         known = ", ".join(resolver.RESOLVERS)
         raise FaultError("It cannot be told which resolver answers here.", f"Give --for with one of: {known}.")

@@ -6,13 +6,15 @@ The recipes are those of the README, where each was tried with the real daemon.
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from attrs import frozen
 
+from dtkdns.cli.machine import Machine
+
+RESOLV_CONF = "/etc/resolv.conf"
 STUB = "nameserver 127.0.0.53"
 """The line of resolv.conf(5) that leads to systemd-resolved."""
 DELEGATES = 258
@@ -54,20 +56,13 @@ def find_resolver(
     return next((name for name in ("dnsmasq", "unbound") if name in running), None)
 
 
-def find_here(resolv_conf: Path = Path("/etc/resolv.conf")) -> str | None:
-    """`find_resolver` for this machine."""
-    try:
-        text = resolv_conf.read_text("utf-8", "replace")
-    except OSError:
-        text = ""
-    try:
-        said = subprocess.run(["resolvectl", "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S607
-    except OSError:
-        said = ""
-    return find_resolver(text, systemd_version(said), processes())
+def find_here(machine: Machine) -> str | None:
+    """`find_resolver` for a machine."""
+    version = systemd_version(machine.run(["resolvectl", "--version"]).stdout)
+    return find_resolver(machine.text(RESOLV_CONF), version, processes(machine.at("/proc")))
 
 
-def processes(proc: Path = Path("/proc")) -> list[str]:
+def processes(proc: Path) -> list[str]:
     """The names of the programs that run (proc(5))."""
     found = []
     for path in proc.glob("[0-9]*/comm"):
