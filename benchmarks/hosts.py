@@ -1,74 +1,67 @@
-"""How long it takes to change one record in the hosts file, beside a plain write of the same bytes.
-
-    python benchmarks/hosts.py [NAMES]
-
-Both are measured in turn, in the same directory: write, fsync, rename, fsync of the directory; and a change by
-each of the two ways.
-"""
+"""The hosts file alone: all names put in, and one changed, beside the disk and beside other programs' ways."""
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
-import time
-from collections.abc import Callable
+import itertools
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from statistics import median
 
+from benchmarks import disk, sent
+from benchmarks.editors import EDITORS
+from benchmarks.measures import Found, Measure
+from benchmarks.server import LINES_BEFORE
+from benchmarks.timing import in_turn, rounds, timed
 from dtkdns.hosts.inplace import Journal
 from dtkdns.hosts.replace import HostsFile
 from dtkdns.hosts.writer import HostsBlock
 from dtkdns.projection import Shown
 
-ROUNDS = 40
+ADDRESS = "192.168.122.167"
+CHANGE = Measure("file-change", "the file alone, one name changed", "the disk alone")
+OTHERS_LOAD = {
+    editor.name: Measure(f"file-load-{number}", "the file alone, all names put in", editor.name)
+    for number, editor in enumerate(EDITORS, 1)
+}
+OTHERS_CHANGE = {
+    editor.name: Measure(f"file-change-{number}", "the file alone, one name changed", editor.name)
+    for number, editor in enumerate(EDITORS, 1)
+}
 
 
-def shown(number: int, address: str) -> dict[str, Shown | None]:
-    name = f"name-{number:06}.dtk.io"
-    return {name: Shown(name, (address,), "default", f"ingress/default/name-{number}", 0, 0.0)}
+def measure(size: int, directory: Path, _seconds: float) -> Iterator[Found]:
+    """On files of their own in one directory."""
+    path = _begun(directory / "ours")
+    block = HostsBlock(HostsFile(str(path), Journal(str(directory / "journal"))), "0123abcd")
+    every = {name: shown for number in range(size) for name, shown in _shown(number, ADDRESS).items()}
+    load = timed(lambda: block.write(every))
+    addresses = itertools.cycle(f"192.168.123.{count}" for count in range(1, 250))
+    bare = directory / "bare"
+    bare.write_bytes(path.read_bytes())
+
+    def change() -> None:
+        block.write(_shown(size // 2, next(addresses)))
+
+    ours, plain = in_turn(rounds(size), change, lambda: disk.replace(bare))
+    yield Found(CHANGE, ours, plain)
+    names = [sent.name_of(number) for number in range(size)]
+    for editor in EDITORS:
+        theirs = _begun(directory / "theirs")
+        if size <= editor.most_loaded:
+            yield Found(OTHERS_LOAD[editor.name], load, timed(partial(editor.put, theirs, ADDRESS, names)))
+        else:
+            theirs.write_text(LINES_BEFORE.decode() + "".join(f"{ADDRESS} {name}\n" for name in names))
+        if size <= editor.most_changed:
+            one = names[size // 2 : size // 2 + 1]
+            again = timed(partial(editor.put, theirs, next(addresses), one))
+            yield Found(OTHERS_CHANGE[editor.name], ours, again)
 
 
-def timed(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return (time.perf_counter() - begin) * 1000
+def _begun(path: Path) -> Path:
+    path.write_bytes(LINES_BEFORE)
+    return path
 
 
-def bare(directory: Path, data: bytes) -> None:
-    handle = os.open(directory / "new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.write(handle, data)
-    os.fsync(handle)
-    os.close(handle)
-    os.rename(directory / "new", directory / "plain")
-    handle = os.open(directory, os.O_RDONLY)
-    os.fsync(handle)
-    os.close(handle)
-
-
-def main(names: int) -> None:
-    with tempfile.TemporaryDirectory() as made:
-        directory = Path(made)
-        path = directory / "hosts"
-        path.write_bytes(b"127.0.0.1 localhost\n")
-        block = HostsBlock(HostsFile(str(path), Journal(str(directory / "journal"))), "0123abcd")
-        every: dict[str, Shown | None] = {}
-        for number in range(names):
-            every |= shown(number, "192.168.122.167")
-        block.write(every)
-        data = path.read_bytes()
-        print(f"{names} names, {len(data) / 1e6:.1f} MB; milliseconds, median of {ROUNDS}")
-        for way in ("rename", "in place"):
-            if way == "in place":
-                os.link(path, directory / "another name")  # what has hard links is not renamed over
-            plain, ours = [], []
-            for count in range(ROUNDS):
-                plain.append(timed(lambda: bare(directory, data)))
-                change = shown(names // 2, f"10.0.0.{count + 1}")
-                ours.append(timed(lambda change=change: block.write(change)))  # type: ignore[misc]
-            print(f"{way:10} plain {median(plain):7.1f}  one change {median(ours):7.1f}", end="")
-            print(f"  ratio {median(ours) / median(plain):5.2f}")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 60_000)
+def _shown(number: int, address: str) -> Mapping[str, Shown | None]:
+    name = sent.name_of(number)
+    return {name: Shown(name, (address,), "default", f"ingress/default/app-{number:06}", 0, 0.0)}
