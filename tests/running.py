@@ -17,6 +17,7 @@ from attrs import frozen
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol, Protocol, connectionDone
 from twisted.internet.task import Clock, deferLater
 from twisted.python.failure import Failure
@@ -73,6 +74,15 @@ class Client(Protocol):
         """Go away without a word."""
         self.transport.abortConnection()
         await self.lost
+
+
+class TurningClock(Clock):
+    """Stands still, but work in slices (a slow machine needs several) goes on in the reactor's next turn."""
+
+    def callLater(self, when: float, what: Callable[..., object], *args: Any, **how: Any) -> IDelayedCall:  # noqa: N802
+        if when == 0:
+            return reactor.callLater(0, what, *args, **how)
+        return super().callLater(when, what, *args, **how)
 
 
 class Asker(DatagramProtocol):

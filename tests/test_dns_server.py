@@ -28,7 +28,7 @@ from dtkdns.dns.transports import Counts, DatagramPort
 from dtkdns.projection import Projection
 from dtkdns.settings import Listener
 from dtkdns.slices import STRIDE
-from running import running
+from running import TurningClock, running
 
 UDP, TCP = socket.SOCK_DGRAM, socket.SOCK_STREAM
 HERE = "127.0.0.1"
@@ -289,7 +289,7 @@ def test_a_machine_without_an_address_of_that_kind_is_told_so(monkeypatch: pytes
 
 @ensureDeferred
 async def test_what_is_shown_is_answered_and_counted() -> None:
-    found = server(on=Clock())
+    found = server(on=TurningClock())
     assert found.status.serial == 0
     assert ask(found.replies, "foo.dtk.io").rcode() == dns.rcode.SERVFAIL
     await found.show(SOME, ["foo.dtk.io"])
@@ -303,7 +303,7 @@ async def test_what_is_shown_is_answered_and_counted() -> None:
 
 @ensureDeferred
 async def test_held_it_says_no_to_nothing_until_what_comes_after_the_release() -> None:
-    found = server(on=Clock())
+    found = server(on=TurningClock())
     found.hold()
     await found.show(SOME, ["foo.dtk.io"])
     assert ask(found.replies, "foo.dtk.io").answer

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.task import Clock
 
 from dtkdns import provider as provider_module
 from dtkdns.cluster import Cluster, Delta
@@ -20,7 +19,7 @@ from dtkdns.provider import LOAD_PAUSE, MOST_WAITING, FullError, NotFoundError, 
 from dtkdns.settings import Given, PostedFile, PostedFileError, Settings
 from dtkdns.status import StoreStatus
 from dtkdns.store import Loaded, MemoryStore, StoreError, StoreTooNewError
-from running import running
+from running import TurningClock, running
 
 
 def address(name: str, target: str = "10.0.0.1") -> Endpoint:
@@ -88,7 +87,7 @@ class FailingStore(MemoryStore):
 
 class Parts:
     def __init__(self, directory: Path, loaded: Loaded | None = None) -> None:
-        self.clock = Clock()
+        self.clock = TurningClock()
         self.clock.advance(1000)
         self.worker = InlineWorker()
         self.face = RecordingFace()
