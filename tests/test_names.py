@@ -238,6 +238,11 @@ def test_inside_is_equal_or_ends_in_a_dot_and_the_domain(name: str, domain: str)
     assert names.inside(name, [domain]) is (name == domain or name.endswith("." + domain))
 
 
+@given(st.lists(st.text(".ab", max_size=4), max_size=4), st.lists(st.text(".ab", max_size=2), max_size=3))
+def test_each_of_many_names_is_inside_when_it_is_alone(many: list[str], domains: list[str]) -> None:
+    assert names.each_inside(many, domains) == [names.inside(name, domains) for name in many]
+
+
 @pytest.mark.parametrize(
     ("text", "domain"),
     [

@@ -80,6 +80,12 @@ def inside(name: str, domains: Iterable[str]) -> bool:
     return False
 
 
+def each_inside(many: Iterable[str], domains: Iterable[str]) -> list[bool]:
+    """`inside` of many names, without the time of its calls."""
+    endings = tuple(f".{domain}" for domain in domains)
+    return [f".{name}".endswith(endings) for name in many]
+
+
 def parse_domain(text: str) -> str:
     """A domain to manage, in ASCII, from what a person typed.
 
