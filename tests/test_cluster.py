@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dtkdns import names
 from dtkdns.cluster import DEFAULT, Cluster, Delta
 from dtkdns.endpoint import ADDRESS_TYPES, Changes, Endpoint, Key, make_endpoint
+from dtkdns.slices import at_once
 from dtkdns.wire import decode_endpoint
 
 EMPTY = Cluster(DEFAULT, ("dtk.io",))
@@ -32,6 +33,10 @@ def endpoint(
 
 def holding(*endpoints: Endpoint, now: float = 1.0) -> Cluster:
     return EMPTY.apply(Changes(create=endpoints), now)[0]
+
+
+def adjusted(cluster: Cluster, desired: Iterable[Endpoint]) -> list[bool]:
+    return at_once(cluster.adjusting([found.key for found in desired]))
 
 
 def documents(cluster: Cluster) -> dict[Key, bytes]:
@@ -238,7 +243,7 @@ def test_what_is_outside_of_the_domains_is_kept() -> None:
     assert tuple(holding(*kept).all_endpoints()) == kept
 
 
-def test_adjust_leaves_out_what_is_not_managed_and_keeps_the_order_and_the_rest() -> None:
+def test_adjust_tells_in_order_what_is_managed() -> None:
     managed = [
         endpoint("Foo.DTK.io."),
         endpoint("dtk.io", "TXT"),
@@ -247,20 +252,20 @@ def test_adjust_leaves_out_what_is_not_managed_and_keeps_the_order_and_the_rest(
     ]
     others = [endpoint("evildtk.io"), endpoint("a-dtk.io", "TXT"), endpoint("io"), endpoint("")]
     mixed = [found for pair in zip(managed, others, strict=True) for found in pair]
-    assert EMPTY.adjust(iter(mixed)) == (managed, others)
-    assert EMPTY.adjust([]) == ([], [])
+    assert adjusted(EMPTY, mixed) == [True, False] * 4
+    assert adjusted(EMPTY, []) == []
 
 
 def test_a_unicode_name_is_managed_by_a_domain_in_ascii() -> None:
     cluster = Cluster(DEFAULT, ("xn--bcher-kva.io",))
-    assert cluster.adjust([endpoint("www.B\u00fccher.io")])[1] == []
+    assert adjusted(cluster, [endpoint("www.B\u00fccher.io")]) == [True]
     assert cluster.manages("xn--bcher-kva.io")
     assert not cluster.manages("xn--bcher-kva.io.example.com")
 
 
 def test_without_a_domain_nothing_is_managed() -> None:
     desired = [endpoint("foo.dtk.io"), endpoint("")]
-    assert Cluster(DEFAULT).adjust(desired) == ([], desired)
+    assert adjusted(Cluster(DEFAULT), desired) == [False, False]
 
 
 def owned_by(label: str | None) -> Mapping[str, str]:

@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 from pytest_twisted import ensureDeferred
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
 from dtkdns import provider as provider_module
+from dtkdns import slices
 from dtkdns.cluster import Cluster, Delta
 from dtkdns.endpoint import Changes, Endpoint, make_endpoint
 from dtkdns.fights import WINDOW
 from dtkdns.projection import HOSTS_FACE, Projection
 from dtkdns.provider import LOAD_PAUSE, MOST_WAITING, FullError, NotFoundError, NotReadyError, Provider
 from dtkdns.settings import Given, PostedFile, PostedFileError, Settings
+from dtkdns.slices import STRIDE, at_once
 from dtkdns.status import StoreStatus
 from dtkdns.store import Loaded, MemoryStore, StoreError, StoreTooNewError
 from running import TurningClock, running
@@ -128,12 +130,12 @@ async def test_nothing_is_visible_before_it_is_committed(parts: Parts) -> None:
     provider = parts.load()
     parts.worker.hangs = True
     applied = Deferred.fromCoroutine(provider.apply("default", Changes(create=(address("a.dtk.io"),))))
-    assert provider.records("default") == b"[]"
+    assert await provider.records("default") == b"[]"
     assert provider.projection.shown == {}
     parts.worker.hangs = False
     parts.worker.catch_up()
     await applied
-    assert provider.records("default") == b"[" + address("a.dtk.io").document + b"]"
+    assert await provider.records("default") == b"[" + address("a.dtk.io").document + b"]"
     assert parts.face.shows[-1][1] == ("a.dtk.io",)
 
 
@@ -144,11 +146,11 @@ async def test_what_cannot_be_committed_changes_nothing(parts: Parts) -> None:
     parts.store.failure = StoreError("The disk is full.")
     with pytest.raises(StoreError):
         await provider.apply("default", Changes(create=(address("a.dtk.io"),)))
-    assert provider.records("default") == b"[]"
+    assert await provider.records("default") == b"[]"
     assert len(parts.face.shows) == shows
     parts.store.failure = None
     await provider.apply("default", Changes(create=(address("a.dtk.io"),)))
-    assert provider.records("default") != b"[]"
+    assert await provider.records("default") != b"[]"
 
 
 @ensureDeferred
@@ -157,7 +159,7 @@ async def test_what_a_face_cannot_show_is_kept_all_the_same(parts: Parts) -> Non
     parts.face.failure = OSError("read-only")
     with pytest.raises(OSError, match="read-only"):
         await provider.apply("default", Changes(create=(address("a.dtk.io"),)))
-    assert b"a.dtk.io" in provider.records("default")
+    assert b"a.dtk.io" in await provider.records("default")
 
 
 @ensureDeferred
@@ -189,7 +191,7 @@ async def test_a_disk_that_hangs_does_not_gather_changes_without_end(parts: Part
     parts.worker.catch_up()
     for done in under_way:
         await done
-    assert provider.records("default").count(b"dnsName") == MOST_WAITING + 1
+    assert (await provider.records("default")).count(b"dnsName") == MOST_WAITING + 1
 
 
 @ensureDeferred
@@ -216,15 +218,16 @@ async def test_a_store_that_cannot_be_read_is_tried_again_and_only_the_filter_is
     parts.store.failure = StoreError("The disk cannot be read.")
     provider = parts.load()
     assert provider.domain_filter("default") == ("dtk.io",)
-    for ask in (provider.records, lambda name: provider.adjust(name, [])):
-        with pytest.raises(NotReadyError, match="cannot be read"):
-            ask("default")
+    with pytest.raises(NotReadyError, match="cannot be read"):
+        await provider.records("default")
+    with pytest.raises(NotReadyError, match="cannot be read"):
+        at_once(provider.adjusting("default", []))
     parts.clock.advance(LOAD_PAUSE)
     with pytest.raises(NotReadyError):
         await provider.apply("default", Changes(create=(kept,)))
     parts.store.failure = None
     parts.clock.advance(LOAD_PAUSE)
-    assert provider.records("default") == b"[" + kept.document + b"]"
+    assert await provider.records("default") == b"[" + kept.document + b"]"
     assert provider.projection.shown["a.dtk.io"].addresses == ("10.0.0.1",)
 
 
@@ -310,7 +313,7 @@ async def test_a_cluster_that_can_only_half_be_forgotten_goes_on_with_its_domain
         patch.setattr(PostedFile, "save", full)
         with pytest.raises(PostedFileError):
             await provider.forget_cluster("lab")
-    assert provider.records("lab") == b"[]"
+    assert await provider.records("lab") == b"[]"
     await provider.apply("lab", Changes(create=(address("a.lab.io"),)))
     assert provider.projection.shown["a.lab.io"].addresses == ("10.0.0.1",)
     await provider.forget_cluster("lab")
@@ -386,11 +389,11 @@ async def test_more_records_than_are_kept_are_refused_whole(parts: Parts) -> Non
     provider = parts.load()
     await provider.apply("default", Changes(create=many(2)))
     await provider.apply("lab", Changes(create=many(1)))
-    before, shows = [provider.records(name) for name in ("default", "lab")], len(parts.face.shows)
+    before, shows = [await provider.records(name) for name in ("default", "lab")], len(parts.face.shows)
     for changes in (Changes(create=many(1, "b")), Changes(delete=many(1), create=many(2, "b"))):
         with pytest.raises(FullError, match=r"4 records, and dtkdns keeps 3.*DELETE /clusters/NAME"):
             await provider.apply("default", changes)
-    assert [provider.records(name) for name in ("default", "lab")] == before
+    assert [await provider.records(name) for name in ("default", "lab")] == before
     assert len(parts.face.shows) == shows
     assert parts.status() == (3, "")
     await provider.apply("default", Changes(delete=many(1), create=many(1, "b")))
@@ -472,16 +475,58 @@ async def test_what_is_too_much_is_a_507_which_external_dns_survives(tmp_path: P
 
 
 @ensureDeferred
+async def test_records_that_several_ask_for_at_once_are_put_together_once(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = parts.load()
+    await provider.apply("default", Changes(create=many(2 * STRIDE)))
+    monkeypatch.setattr(slices, "SLICE", -1.0)
+    first, second = (Deferred.fromCoroutine(provider.records("default")) for _ in range(2))
+    parts.clock.pump([0] * 5)
+    assert await second is await first
+
+
+@ensureDeferred
+async def test_a_caller_that_goes_away_leaves_the_records_to_the_others(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = parts.load()
+    await provider.apply("default", Changes(create=many(2 * STRIDE)))
+    monkeypatch.setattr(slices, "SLICE", -1.0)
+    first, second = (Deferred.fromCoroutine(provider.records("default")) for _ in range(2))
+    first.cancel()
+    first.addErrback(lambda failure: failure.trap(CancelledError))
+    parts.clock.pump([0] * 5)
+    assert (await second).count(b"dnsName") == 2 * STRIDE
+
+
+@ensureDeferred
+async def test_records_that_change_while_they_are_put_together_are_those_from_before_for_this_caller_alone(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = parts.load()
+    await provider.apply("default", Changes(create=many(2 * STRIDE)))
+    with monkeypatch.context() as patch:
+        patch.setattr(slices, "SLICE", -1.0)
+        before = Deferred.fromCoroutine(provider.records("default"))
+    await provider.forget_cluster("default")
+    parts.clock.pump([0] * 5)
+    assert (await before).count(b"dnsName") == 2 * STRIDE
+    assert await provider.records("default") == b"[]"
+    assert not provider._encoded
+
+
+@ensureDeferred
 async def test_what_callers_make_up_is_remembered_of_so_many_clusters_only(parts: Parts) -> None:
     provider = parts.load()
-    outside = [address("a.example")]
+    outside = [address("a.example").key]
     names = [f"cluster-{number}" for number in range(2 * provider_module.MOST_REMEMBERED)]
     for _ in range(2):
         for name in names:
             provider.domain_filter(name)
-            provider.adjust(name, outside)
+            at_once(provider.adjusting(name, outside))
     assert len(provider._left_out) == len(provider._filter_read) == provider_module.MOST_REMEMBERED
-    assert provider.adjust(names[-1], outside) == []
+    assert at_once(provider.adjusting(names[-1], outside)) == [False]
 
 
 @ensureDeferred
@@ -489,8 +534,9 @@ async def test_what_is_left_out_is_said_again_when_it_was_managed_in_between(
     parts: Parts, log_lines: list[str]
 ) -> None:
     provider = parts.load()
-    for endpoints in ([address("a.example")], [address("a.example")], [], [address("a.example")]):
-        provider.adjust("default", endpoints)
+    outside = [address("a.example").key]
+    for desired in (outside, outside, [], outside):
+        at_once(provider.adjusting("default", desired))
     assert len([line for line in log_lines if line.startswith("a.example (A) lies in none")]) == 2
 
 

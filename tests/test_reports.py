@@ -199,10 +199,10 @@ def test_a_wildcard_is_a_name_like_another_where_there_is_dns(
 def test_desired_records_outside_the_domains_are_said_once_and_very_many_by_their_number(
     log_lines: list[str],
 ) -> None:
-    known = endpoint("old.example.com")
-    report_left_out("default", [known, endpoint("new.example.com")], frozenset({known.key}))
-    report_left_out("lab", [endpoint("Lab.example.com", "CNAME")], frozenset())
-    report_left_out("lab", [endpoint(name) for name in numbered(21)], frozenset())
+    known = endpoint("old.example.com").key
+    report_left_out("default", [known, endpoint("new.example.com").key], frozenset({known}))
+    report_left_out("lab", [endpoint("Lab.example.com", "CNAME").key], frozenset())
+    report_left_out("lab", [endpoint(name).key for name in numbered(21)], frozenset())
     assert log_lines == [
         "new.example.com (A) lies in none of the managed domains and is left out.",
         "lab.example.com (CNAME) lies in none of the managed domains in cluster lab and is left out.",
@@ -250,7 +250,7 @@ def test_nothing_in_a_record_makes_more_than_a_printable_line_of_some_length(
     new = Projection(shown={"a.dtk.io": shown("a.dtk.io", resource=odd, replaced=(odd,))}, hidden={odd: (hidden,)})
     report_difference(NOTHING, new, ["a.dtk.io", odd])
     report_difference(new, NOTHING, ["a.dtk.io"])
-    report_left_out("default", [endpoint(odd, odd)], frozenset())
+    report_left_out("default", [endpoint(odd, odd).key], frozenset())
     report_fights("default", [(odd, odd, odd)])
     assert len(log_lines) == 5
     for line in log_lines:

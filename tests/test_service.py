@@ -216,7 +216,7 @@ async def test_a_stop_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         slow = hang(monkeypatch)
         unanswered = service.change(create=[FOO])
         answered = Deferred.fromCoroutine(unanswered)
-        while FOO not in json.loads(service.service._provider.records("default")):
+        while FOO not in json.loads(await service.service._provider.records("default")):
             await deferLater(reactor, 0)
         await service.service.stopService()
         slow.set()

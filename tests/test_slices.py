@@ -11,7 +11,7 @@ from dtkdns.cluster import Cluster
 from dtkdns.endpoint import Changes, Endpoint, make_endpoint
 from dtkdns.projection import Projection
 from dtkdns.slices import STRIDE, Steps, at_once, in_slices
-from dtkdns.wire import decoding_changes, decoding_endpoints
+from dtkdns.wire import decoding_changes, decoding_desired, decoding_endpoints, encoding_endpoints
 
 
 def counting(number: int, done: list[int]) -> Steps[int]:
@@ -82,11 +82,14 @@ def test_every_part_of_a_large_change_can_give_way_again_and_again() -> None:
     number = 50 * STRIDE
     body = b'[{"dnsName":"x.dtk.io","recordType":"A"}%b]' % (b',{"dnsName":"y.dtk.io"}' * (number - 1))
     assert places(decoding_endpoints(body)) >= 50
+    assert places(decoding_desired(body)) >= 50
     assert places(decoding_changes(b'{"create":%b}' % body)) >= 50
     endpoints: list[Endpoint] = [
         make_endpoint(f"n{n}.dtk.io", "CNAME", "", (f"n{n + 1}.dtk.io",), 0, {}, b"{}") for n in range(number)
     ]
+    assert places(encoding_endpoints(endpoint.document for endpoint in endpoints)) >= 50
     cluster = Cluster("default", ("dtk.io",))
+    assert places(cluster.adjusting([endpoint.key for endpoint in endpoints])) >= 50
     assert places(cluster.applying(Changes(create=tuple(endpoints)), 1.0)) >= 100
     after, delta = cluster.apply(Changes(create=tuple(endpoints)), 1.0)
     assert places(after.applying(Changes(delete=tuple(endpoints)), 1.0)) >= 100

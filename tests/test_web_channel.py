@@ -393,7 +393,7 @@ async def test_a_large_post_whose_client_went_away_keeps_its_room_until_its_work
         slow = hang(monkeypatch)
         client = await service.connect()
         client.send(HEAD % b"/records" + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-        await until(lambda: b"foo.dtk.io" in service.service._provider.records("default"))
+        await until(lambda: "foo.dtk.io" in service.service._provider.projection.shown)
         await client.leave()
         await until(lambda: not service.site._channels)
         assert service.site.large_bodies._peers == {"127.0.0.1"}

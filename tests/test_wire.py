@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from dtkdns import wire
 from dtkdns.allowance import MOST_ENDPOINTS, TooManyError
-from dtkdns.endpoint import Changes
+from dtkdns.endpoint import Changes, Endpoint
+from dtkdns.slices import STRIDE, at_once
 from dtkdns.wire import WireError
 
 FOO = (
@@ -90,6 +92,24 @@ def refusal(decode: Callable[[bytes], object], body: bytes) -> str | None:
     except WireError as error:
         return str(error)
     return None
+
+
+def decode_endpoints(body: bytes) -> list[Endpoint]:
+    """What `wire.decode_endpoints` says of a body; `decoding_desired` has to accept or to refuse the same."""
+    try:
+        endpoints = wire.decode_endpoints(body)
+    except (TooManyError, WireError) as error:
+        with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
+            at_once(wire.decoding_desired(body))
+        raise
+    desired = at_once(wire.decoding_desired(body))
+    assert desired.keys == [endpoint.key for endpoint in endpoints]
+    assert list(map(bytes, desired.documents)) == [endpoint.document for endpoint in endpoints]
+    return endpoints
+
+
+def encoded_again(endpoints: list[Endpoint]) -> bytes:
+    return at_once(wire.encoding_endpoints(endpoint.document for endpoint in endpoints))
 
 
 STRINGS = st.one_of(
@@ -174,7 +194,7 @@ def body_of(documents: list[bytes], space: bytes = b"") -> bytes:
 
 
 def test_every_field_of_an_endpoint_is_read() -> None:
-    (endpoint,) = wire.decode_endpoints(b"[" + FOO + b"]\n")
+    (endpoint,) = decode_endpoints(b"[" + FOO + b"]\n")
     assert endpoint.key == ("foo.dtk.io", "A", "S")
     assert endpoint.targets == ("10.0.0.1", "10.0.0.2")
     assert endpoint.ttl == 300
@@ -217,10 +237,10 @@ def test_a_field_that_is_missing_or_null_has_the_zero_value_it_has_in_go(documen
     ],
 )
 def test_what_go_reads_is_accepted_with_the_fields_unknown_here_and_kept_to_the_byte(document: bytes) -> None:
-    (endpoint,) = wire.decode_endpoints(b"[" + document + b"]")
+    (endpoint,) = decode_endpoints(b"[" + document + b"]")
     assert endpoint.key[0] == "a"
     assert endpoint.document == document
-    assert wire.encode_endpoints([endpoint]) == b"[" + document + b"]"
+    assert encoded_again([endpoint]) == b"[" + document + b"]"
 
 
 @pytest.mark.parametrize(
@@ -261,7 +281,7 @@ def test_what_go_reads_is_accepted_with_the_fields_unknown_here_and_kept_to_the_
 def test_a_value_that_go_could_not_read_back_is_refused(field: bytes) -> None:
     for unknown in (b"", b',"x":1'):
         with pytest.raises(WireError, match="not one that external-dns could read back"):
-            wire.decode_endpoints(b"[" + FOO + b",{" + field + unknown + b"}]")
+            decode_endpoints(b"[" + FOO + b",{" + field + unknown + b"}]")
 
 
 @pytest.mark.parametrize(
@@ -285,7 +305,7 @@ def test_a_value_that_go_could_not_read_back_is_refused(field: bytes) -> None:
 def test_a_key_that_go_would_take_for_a_known_one_is_refused(key: str) -> None:
     for value in (b"null", b'"abc"', b"5", b"[]"):
         with pytest.raises(WireError, match="which Go reads as another spelling"):
-            wire.decode_endpoints(b'[{"dnsName":"a","' + key.encode() + b'":' + value + b"}]")
+            decode_endpoints(b'[{"dnsName":"a","' + key.encode() + b'":' + value + b"}]")
 
 
 @pytest.mark.parametrize("key", ["Name", "NAME", "Value", "valu\\u0045"])
@@ -316,7 +336,7 @@ def test_a_key_in_another_spelling_is_shown_in_ascii() -> None:
 )
 def test_a_value_that_go_could_not_read_back_is_refused_even_when_a_good_one_follows(document: bytes) -> None:
     with pytest.raises(WireError):
-        wire.decode_endpoints(b"[" + document + b"]")
+        decode_endpoints(b"[" + document + b"]")
 
 
 @pytest.mark.parametrize(
@@ -346,7 +366,7 @@ def test_text_that_is_no_unicode_is_refused_wherever_it_stands(document: bytes) 
         with pytest.raises(WireError):
             wire.decode_endpoint(torn)
         with pytest.raises(WireError):
-            wire.decode_endpoints(b"[" + torn + b"]")
+            decode_endpoints(b"[" + torn + b"]")
         with pytest.raises(WireError):
             wire.decode_changes(b'{"create":[' + torn + b"]}")
 
@@ -410,7 +430,7 @@ MALFORMED = [
 @pytest.mark.parametrize("body", MALFORMED)
 def test_what_is_not_json_is_refused(body: bytes) -> None:
     with pytest.raises(WireError, match="The body is not a JSON array of endpoints"):
-        wire.decode_endpoints(body)
+        decode_endpoints(body)
     with pytest.raises(WireError):
         wire.decode_changes(b'{"create":' + body + b"}")
     with pytest.raises(WireError):
@@ -428,13 +448,13 @@ def test_a_torn_document_is_refused(document: bytes) -> None:
 @pytest.mark.parametrize("body", [b"{}", b"1", b'"a"', b"true", b'{"create":[]}'])
 def test_the_endpoints_must_be_in_an_array(body: bytes) -> None:
     with pytest.raises(WireError, match="The body is not a JSON array of endpoints"):
-        wire.decode_endpoints(body)
+        decode_endpoints(body)
 
 
 @pytest.mark.parametrize("element", [b"null", b"[]", b"1", b'"a"', b"true", b"[{}]"])
 def test_an_element_that_is_no_object_is_refused(element: bytes) -> None:
     with pytest.raises(WireError, match=r"^The body is not a JSON array of endpoints: Expected `object"):
-        wire.decode_endpoints(b"[" + FOO + b"," + element + b"]")
+        decode_endpoints(b"[" + FOO + b"," + element + b"]")
     with pytest.raises(WireError, match=r"^'create' is not a JSON array of endpoints: Expected `object"):
         wire.decode_changes(b'{"create":[' + FOO + b"," + element + b"]}")
 
@@ -456,7 +476,7 @@ def test_nesting_deeper_than_go_reads_is_refused(shape: bytes, opening_closing: 
     for inner in (b"1", b""):
         body = shape.replace(b"%s", opening * 100_000 + inner + closing * 100_000)
         with pytest.raises(WireError):
-            wire.decode_endpoints(body)
+            decode_endpoints(body)
         with pytest.raises(WireError):
             wire.decode_endpoint(body)
         with pytest.raises(WireError):
@@ -467,18 +487,18 @@ def test_nesting_deeper_than_go_reads_is_refused(shape: bytes, opening_closing: 
 
 def test_null_and_an_empty_array_are_no_endpoints() -> None:
     for body in (b"null", b" null\n", b"[]", b"[ ]\n"):
-        assert wire.decode_endpoints(body) == []
+        assert decode_endpoints(body) == []
 
 
 def test_white_space_around_a_document_is_not_part_of_it() -> None:
-    found = wire.decode_endpoints(b' \t\r\n[ {} ,\n\t{ "dnsName" : "a" } ] \n')
+    found = decode_endpoints(b' \t\r\n[ {} ,\n\t{ "dnsName" : "a" } ] \n')
     assert [endpoint.document for endpoint in found] == [b"{}", b'{ "dnsName" : "a" }']
 
 
 def test_a_document_is_a_copy_that_keeps_no_body_alive() -> None:
     body = bytearray(body_of([FOO, b'{"x":1}']))
     changes = wire.decode_changes(b'{"create":' + bytes(body) + b"}")
-    documents = [endpoint.document for endpoint in wire.decode_endpoints(bytes(body)) + list(changes.create)]
+    documents = [endpoint.document for endpoint in decode_endpoints(bytes(body)) + list(changes.create)]
     assert documents == [FOO, b'{"x":1}'] * 2
     assert all(type(document) is bytes for document in documents)
 
@@ -487,11 +507,11 @@ def test_a_document_is_a_copy_that_keeps_no_body_alive() -> None:
 @settings(max_examples=100, deadline=None)
 def test_what_was_decoded_is_given_back_byte_for_byte(documents: list[bytes], space: bytes) -> None:
     body = body_of(documents, space)
-    endpoints = wire.decode_endpoints(body)
+    endpoints = decode_endpoints(body)
     assert [endpoint.document for endpoint in endpoints] == documents
-    encoded = wire.encode_endpoints(endpoints)
+    encoded = encoded_again(endpoints)
     assert encoded == body_of(documents)
-    assert wire.decode_endpoints(encoded) == endpoints
+    assert decode_endpoints(encoded) == endpoints
     assert [wire.decode_endpoint(document) for document in documents] == endpoints
     assert wire.decode_changes(b'{"create":' + body + b"}").create == tuple(endpoints)
 
@@ -522,7 +542,7 @@ def test_any_bytes_are_json_or_refused_in_one_printable_sentence(data: st.DataOb
     for _ in range(data.draw(st.integers(0, 2))):
         at = data.draw(st.integers(0, len(body)))
         body = body[:at] + data.draw(st.binary(max_size=2)) + body[at + data.draw(st.integers(0, 2)) :]
-    for decode in (wire.decode_endpoint, wire.decode_endpoints, wire.decode_changes):
+    for decode in (wire.decode_endpoint, decode_endpoints, wire.decode_changes):
         message = refusal(decode, body)
         if message is None:
             json.loads(body.decode("utf-8"))
@@ -603,38 +623,38 @@ def test_a_body_of_more_endpoints_than_can_be_kept_is_refused() -> None:
 
 def test_millions_of_empty_objects_are_refused() -> None:
     with pytest.raises(TooManyError, match=r"more than 12 times its size in memory, .*\.$"):
-        wire.decode_endpoints(b"[" + b",".join([b"{}"] * 399_999) + b"]")
+        decode_endpoints(b"[" + b",".join([b"{}"] * 399_999) + b"]")
 
 
 def test_small_endpoints_that_hold_nearly_nothing_but_short_texts_are_refused() -> None:
     labels = ",".join(f'"{number:x}":"a"' for number in range(100)).encode()
     element = b'{"dnsName":"a","labels":{' + labels + b"}}"
-    assert wire.decode_endpoints(b"[" + element + b"]")[0].labels["63"] == "a"
+    assert decode_endpoints(b"[" + element + b"]")[0].labels["63"] == "a"
     with pytest.raises(TooManyError, match="so many short texts"):
-        wire.decode_endpoints(b"[" + b",".join([element] * 5000) + b"]")
+        decode_endpoints(b"[" + b",".join([element] * 5000) + b"]")
 
 
 def test_a_large_endpoint_is_refused_before_its_short_texts_fill_the_memory() -> None:
     few, many = (b'[{"targets":[' + b",".join([b'"a"'] * number) + b"]}]" for number in (100_000, 1_000_000))
-    assert len(wire.decode_endpoints(few)[0].targets) == 100_000
+    assert len(decode_endpoints(few)[0].targets) == 100_000
     with pytest.raises(TooManyError, match="so many short texts"):
-        wire.decode_endpoints(many)
+        decode_endpoints(many)
 
 
 @pytest.mark.parametrize("text", [b'\\"', b"\\\\", b"{", b",", b"\\u003c", "\U0001f600".encode(), b'\\"},{\\"'])
 def test_one_large_text_is_accepted_whatever_it_holds(text: bytes) -> None:
     document = b'{"dnsName":"a","targets":["' + text * (1_500_000 // len(text)) + b'"],"recordType":"TXT"}'
-    assert wire.decode_endpoints(b"[" + FOO + b"," + document + b"]")[1].document == document
+    assert decode_endpoints(b"[" + FOO + b"," + document + b"]")[1].document == document
     assert wire.decode_changes(b'{"create":[' + document + b"]}").create[0].document == document
 
 
 def test_a_large_endpoint_with_unknown_fields_is_refused_when_it_holds_very_many_objects() -> None:
     few, many = (b'{"providerSpecific":[' + b",".join([b'{"x":1}'] * number) + b"]}" for number in (5, 10_000))
-    assert wire.decode_endpoints(b"[" + few + b"]")[0].document == few
+    assert decode_endpoints(b"[" + few + b"]")[0].document == few
     with pytest.raises(TooManyError, match=r"holds too many objects\.$"):
-        wire.decode_endpoints(b"[" + many + b"]")
+        decode_endpoints(b"[" + many + b"]")
     text = b'{"targets":["' + b"a" * 100_000 + b'"],"x":1}'
-    assert wire.decode_endpoints(b"[" + text + b"]")[0].document == text
+    assert decode_endpoints(b"[" + text + b"]")[0].document == text
 
 
 def test_the_domain_filter_is_the_list_that_the_client_reads() -> None:
@@ -642,8 +662,16 @@ def test_the_domain_filter_is_the_list_that_the_client_reads() -> None:
     assert wire.encode_filter(()) == b'{"include":[]}'
 
 
+@pytest.mark.parametrize("number", [1, STRIDE - 1, STRIDE, STRIDE + 1, 2 * STRIDE])
+def test_no_endpoint_is_lost_between_two_steps(number: int) -> None:
+    documents = [named(b"%d" % count) for count in range(number)]
+    body = body_of(documents)
+    assert [endpoint.document for endpoint in decode_endpoints(body)] == documents
+    assert at_once(wire.encoding_endpoints(documents)) == body
+
+
 def test_no_endpoints_are_an_empty_array_and_not_null() -> None:
-    assert wire.encode_endpoints(iter(())) == b"[]"
+    assert encoded_again([]) == b"[]"
 
 
 def test_the_media_type_has_no_parameter_but_the_version() -> None:

@@ -6,7 +6,7 @@ A change makes a new `Cluster`; the old one stays what it was, so whoever still 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from attrs import evolve, field, frozen
@@ -54,13 +54,16 @@ class Cluster:
         """Whether an owner name lies in one of the managed domains."""
         return names.inside(owner, self.domains)
 
-    def adjust(self, endpoints: Iterable[Endpoint]) -> tuple[list[Endpoint], list[Endpoint]]:
-        """The desired endpoints that are managed, and those that are not."""
-        kept: list[Endpoint] = []
-        left_out: list[Endpoint] = []
-        for endpoint in endpoints:
-            (kept if self.manages(endpoint.owner) else left_out).append(endpoint)
-        return kept, left_out
+    def adjusting(self, desired: Sequence[Key]) -> Steps[list[bool]]:
+        """Of the keys of desired endpoints, one by one, whether they are managed; in steps."""
+        managed: list[bool] = []
+        for first in range(0, len(desired), STRIDE):
+            yield
+            owners = [
+                name if name.isascii() else names.to_ascii(name) for name, _, _ in desired[first : first + STRIDE]
+            ]
+            managed += names.each_inside(owners, self.domains)
+        return managed
 
     def apply(self, changes: Changes, now: float) -> tuple[Cluster, Delta]:
         """The cluster after a `POST /records`, and what is different.

@@ -7,6 +7,8 @@ new projection to the faces. Nothing is visible before it is durable.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import compress
+from operator import not_
 from typing import ParamSpec, Protocol
 
 from attrs import evolve, frozen
@@ -17,16 +19,16 @@ from twisted.python.failure import Failure
 
 from dtkdns import names, reports
 from dtkdns.cluster import Cluster, Delta
-from dtkdns.endpoint import Changes, Endpoint, Key
+from dtkdns.endpoint import Changes, Key
 from dtkdns.fights import Fights
 from dtkdns.projection import Projection
 from dtkdns.rdata import Network
 from dtkdns.settings import MOST_DOMAINS, PostedFile, PostedFileError, Settings
-from dtkdns.slices import in_slices
+from dtkdns.slices import Steps, in_slices
 from dtkdns.state import StateError
 from dtkdns.status import StoreStatus
 from dtkdns.store import Loaded, Store, StoreError, StoreTooNewError
-from dtkdns.wire import encode_endpoints
+from dtkdns.wire import encoding_endpoints
 from dtkdns.worker import Worker
 
 P = ParamSpec("P")
@@ -107,6 +109,7 @@ class Provider:
         self._records = 0
         self._retry: IDelayedCall | None = None
         self._lock = DeferredLock()
+        self._encoding = DeferredLock()
         self._encoded: dict[str, tuple[Cluster, bytes]] = {}
         self._fights: dict[str, Fights] = {}
         self._left_out: dict[str, frozenset[Key]] = {}
@@ -141,24 +144,35 @@ class Provider:
             self._filter_read.add(name)
         return self._settings.domains(name)
 
-    def records(self, name: str) -> bytes:
+    async def records(self, name: str) -> bytes:
         """Every endpoint ever accepted, as a JSON array. Raises `NotReadyError`."""
-        cluster = self._cluster(name)
-        if not cluster.endpoints:
-            return b"[]"
-        encoded = self._encoded.get(name)
-        if encoded is None or encoded[0] is not cluster:
-            encoded = self._encoded[name] = cluster, encode_endpoints(cluster.all_endpoints())
-        return encoded[1]
+        await self._encoding.acquire()  # what several ask for is put together once
+        try:
+            cluster = self._cluster(name)
+            if not cluster.endpoints:
+                return b"[]"
+            of, encoded = self._encoded.get(name, (None, b""))
+            if of is not cluster:
+                documents = (endpoint.document for endpoint in cluster.all_endpoints())
+                encoded = await in_slices(encoding_endpoints(documents), self._clock)
+                if self._clusters.get(name) is cluster:
+                    self._encoded[name] = cluster, encoded
+            return encoded
+        finally:
+            self._encoding.release()
 
-    def adjust(self, name: str, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
-        """The desired endpoints that are managed; the others are reported once. Raises `NotReadyError`."""
-        kept, left_out = self._cluster(name).adjust(endpoints)
+    def adjusting(self, name: str, desired: Sequence[Key]) -> Steps[list[bool]]:
+        """Of the keys of desired endpoints, one by one, whether they are managed; in steps.
+
+        The others are reported once. Raises `NotReadyError`.
+        """
+        managed = yield from self._cluster(name).adjusting(desired)
+        left_out = list(compress(desired, map(not_, managed)))
         known = self._left_out.get(name, frozenset())
         if (left_out or known) and (name in self._left_out or len(self._left_out) < MOST_REMEMBERED):
             reports.report_left_out(name, left_out, known)
-            self._left_out[name] = frozenset(endpoint.key for endpoint in left_out)
-        return kept
+            self._left_out[name] = frozenset(left_out)
+        return managed
 
     async def apply(self, name: str, changes: Changes) -> None:
         """Apply one `POST /records`, the whole of it or nothing; done when it is stored and shown.

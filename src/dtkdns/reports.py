@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from dtkdns import names
 from dtkdns.cluster import DEFAULT
-from dtkdns.endpoint import Endpoint, Key
+from dtkdns.endpoint import Key
 from dtkdns.projection import DNS_FACE, EVERY_FACE, Hidden, Projection, Reason, Shown
 from dtkdns.slices import STRIDE, Steps, at_once
 
@@ -65,14 +65,13 @@ def reporting_difference(
     _say_each("{count} records are answered by DNS, but not in the hosts file.", dns_only, _dns_only)
 
 
-def report_left_out(cluster: str, left_out: Iterable[Endpoint], known: frozenset[Key]) -> None:
+def report_left_out(cluster: str, left_out: Iterable[Key], known: frozenset[Key]) -> None:
     """Say which desired endpoints external-dns is told to leave alone, unless that was said before."""
     _say_each(
         "{count} desired records lie outside the managed domains and are left out.",
-        [one for one in left_out if one.key not in known],
-        lambda one: (
-            f"{_name(one.key)} ({_plain(one.record_type)}) lies in none of the managed domains{_of(cluster)}"
-            " and is left out."
+        [key for key in left_out if key not in known],
+        lambda key: (
+            f"{_name(key)} ({_plain(key[1])}) lies in none of the managed domains{_of(cluster)} and is left out."
         ),
     )
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import Annotated
+from io import BytesIO
+from itertools import islice
+from typing import Annotated, TypeAlias
 
 import msgspec
+from attrs import frozen
 
 from dtkdns.allowance import (
     LABEL,
@@ -23,15 +26,29 @@ from dtkdns.allowance import (
     require_modest,
     require_room,
 )
-from dtkdns.endpoint import Changes, Endpoint, make_endpoint
+from dtkdns.endpoint import Changes, Endpoint, Key, make_endpoint
+from dtkdns.names import normalise
 from dtkdns.slices import STRIDE, Steps, at_once
 
 MEDIA_TYPE = b"application/external.dns.webhook+json;version=1"
 """The one media type of the protocol; the client compares it to the letter."""
 
 
+Document: TypeAlias = bytes | msgspec.Raw
+"""The JSON object of one endpoint; a Raw is a place in its body, and keeps that alive."""
+
+
 class WireError(ValueError):
     """A body is not what the protocol has there; the message is a sentence for the sender."""
+
+
+@frozen
+class Desired:
+    """The endpoints of a `POST /adjustendpoints`: what it takes to leave some of them out."""
+
+    keys: list[Key]
+    documents: list[msgspec.Raw]
+    """Of the same length: each endpoint where it stands in the body."""
 
 
 class _ProviderSpecific(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
@@ -174,6 +191,23 @@ def decoding_endpoints(body: bytes) -> Steps[list[Endpoint]]:
     return _decoding_list(body, "The body", Allowance.of(body))
 
 
+def decoding_desired(body: bytes) -> Steps[Desired]:
+    """Of the endpoints of a JSON array the keys alone, in steps: each is looked at as `decode_endpoints` does.
+
+    Raises `WireError` and `TooManyError`.
+    """
+    allowance = Allowance.of(body)
+    documents = yield from _splitting(body, "The body", allowance)
+    keys: list[Key] = []
+    for first in range(0, len(documents), STRIDE):
+        yield
+        keys += [
+            (normalise(fields.dnsName), fields.recordType, fields.setIdentifier)
+            for fields in _read(documents[first : first + STRIDE], allowance)
+        ]
+    return Desired(keys, documents)
+
+
 def decode_changes(body: bytes) -> Changes:
     """The changes of a `POST /records`, in today's spelling (`updateOld`) or that of v0.16 (`UpdateOld`).
 
@@ -199,9 +233,16 @@ def decoding_changes(body: bytes) -> Steps[Changes]:
     return Changes(**found)
 
 
-def encode_endpoints(endpoints: Iterable[Endpoint]) -> bytes:
-    """A JSON array of the endpoints, each in the bytes it arrived as."""
-    return b"[" + b",".join([endpoint.document for endpoint in endpoints]) + b"]"
+def encoding_endpoints(documents: Iterable[Document]) -> Steps[bytes]:
+    """A JSON array of endpoints, each in the bytes it arrived as; in steps."""
+    array, rest = BytesIO(), iter(documents)
+    before = b"["
+    while some := list(islice(rest, STRIDE)):
+        array.write(before + b",".join(some))
+        before = b","
+        yield
+    array.write(b"]" if array.tell() else b"[]")
+    return array.getvalue()
 
 
 def encode_filter(domains: Iterable[str]) -> bytes:
@@ -210,49 +251,64 @@ def encode_filter(domains: Iterable[str]) -> bytes:
 
 
 def _decoding_list(body: bytes | msgspec.Raw, what: str, allowance: Allowance) -> Steps[list[Endpoint]]:
-    """The endpoints of a JSON array, each with a copy of its bytes, so that it does not keep the body alive.
+    """The endpoints of a JSON array, each with a copy of its bytes, so that it does not keep the body alive."""
+    documents = list(map(bytes, (yield from _splitting(body, what, allowance))))
+    endpoints: list[Endpoint] = []
+    for first in range(0, len(documents), STRIDE):
+        yield
+        some = documents[first : first + STRIDE]
+        endpoints += [
+            make_endpoint(
+                fields.dnsName,
+                fields.recordType,
+                fields.setIdentifier,
+                fields.targets,
+                fields.recordTTL,
+                fields.labels,
+                document,
+            )
+            for fields, document in zip(_read(some, allowance), some, strict=True)
+        ]
+    return endpoints
+
+
+def _splitting(body: bytes | msgspec.Raw, what: str, allowance: Allowance) -> Steps[list[msgspec.Raw]]:
+    """The elements of a JSON array of objects.
 
     They are counted first: of millions of elements even the list of their places would be too large.
     """
     try:
         allowance.take_endpoints(len(_elements.decode(body) or ()))
         yield
-        raw = _raw_list.decode(body) or []
-        yield
-        documents = list(map(bytes, raw))
-        del raw  # as large as the list of what was copied from it
+        documents = _raw_list.decode(body) or []
     except _JSON_FAULTS as error:
         raise WireError(f"{what} is not a JSON array of endpoints: {error}.") from error
-    endpoints: list[Endpoint] = []
+    yield
+    return documents
+
+
+def _read(documents: Iterable[Document], allowance: Allowance) -> list[_Endpoint]:
+    """The fields of some endpoints; each is looked at as `decode_endpoint` does, without the time of its call.
+
+    Raises `WireError` and `TooManyError`.
+    """
+    found: list[_Endpoint] = []
     left, decode = allowance.memory, _endpoint.decode
-    for number, document in enumerate(documents, 1):  # this is `decode_endpoint`, without the time of its call
-        if not number % STRIDE:
-            yield
+    for document in documents:
         if len(document) > LARGE_ENDPOINT:
-            require_room(document, left)
+            require_room(bytes(document), left)
         try:
             fields = decode(document)
         except _JSON_FAULTS as error:
             if len(document) > LARGE_ENDPOINT:
-                require_modest(document)
-            fields = _decode_any(document, error)
-        targets, labels = fields.targets, fields.labels
-        left -= TARGET * len(targets) + LABEL * len(labels)
+                require_modest(bytes(document))
+            fields = _decode_any(bytes(document), error)
+        left -= TARGET * len(fields.targets) + LABEL * len(fields.labels)
         if left < 0:
             raise TooManyError(TOO_DENSE)
-        endpoints.append(
-            make_endpoint(
-                fields.dnsName,
-                fields.recordType,
-                fields.setIdentifier,
-                targets,
-                fields.recordTTL,
-                labels,
-                document,
-            )
-        )
+        found.append(fields)
     allowance.memory = left
-    return endpoints
+    return found
 
 
 def _require_utf8(body: bytes) -> None:

@@ -193,7 +193,7 @@ async def test_a_move_of_every_name_renders_each_once_and_decodes_none(
 async def test_the_records_are_put_together_once_after_a_change_however_often_they_are_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoded = counted(monkeypatch, provider, "encode_endpoints")
+    encoded = counted(monkeypatch, provider, "encoding_endpoints")
     async with running(tmp_path) as service:
         assert (await service.change(**LOAD)).status == 204
         assert encoded.since() == 0
@@ -213,7 +213,7 @@ async def test_desired_endpoints_are_decoded_once_and_not_encoded_again(
     decoder = CountedDecoder(wire._endpoint)
     monkeypatch.setattr(wire, "_endpoint", decoder)
     async with running(tmp_path) as service:
-        encoded = counted(monkeypatch, webhook, "encode_endpoints")
+        encoded = counted(monkeypatch, webhook, "encoding_endpoints")
         reply = await service.call("POST", "/adjustendpoints", DESIRED, WEBHOOK)
         assert reply.body == DESIRED
         assert (decoder.decode.since(), encoded.since()) == (NAMES, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from itertools import compress
 
 from klein import Klein
 from twisted.internet.defer import Deferred
@@ -12,14 +13,14 @@ from twisted.logger import Logger
 from dtkdns.garbage import uncollected
 from dtkdns.passes import Passes
 from dtkdns.provider import Provider
-from dtkdns.slices import in_slices
+from dtkdns.slices import Steps, in_slices
 from dtkdns.web import answers
 from dtkdns.web.gate import require_media_type
 from dtkdns.web.limits import LARGE
 from dtkdns.web.request import WebhookRequest
 from dtkdns.web.routes import on_every_cluster
 from dtkdns.web.work import in_time
-from dtkdns.wire import MEDIA_TYPE, decoding_changes, decoding_endpoints, encode_endpoints, encode_filter
+from dtkdns.wire import MEDIA_TYPE, decoding_changes, decoding_desired, encode_filter, encoding_endpoints
 
 _log = Logger()
 
@@ -39,8 +40,9 @@ def add_webhook(app: Klein, provider: Provider, passes: Passes, clock: IReactorT
         return answers.reply(request, 200, MEDIA_TYPE, encode_filter(domains))
 
     @on_every_cluster(app, "/records", "GET")
-    def records(request: WebhookRequest, cluster: str) -> answers.Answered:
-        return answers.reply(request, 200, MEDIA_TYPE, provider.records(cluster))
+    def records(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
+        found = Deferred.fromCoroutine(provider.records(cluster))
+        return found.addCallback(lambda body: answers.reply(request, 200, MEDIA_TYPE, body))
 
     @on_every_cluster(app, "/adjustendpoints", "POST")
     def adjust(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
@@ -55,13 +57,17 @@ def add_webhook(app: Klein, provider: Provider, passes: Passes, clock: IReactorT
 
     async def decode_and_adjust(cluster: str, body: bytes) -> bytes:
         with _many_objects(body):
-            return await adjusted(cluster, body)  # whose endpoints are gone when they would be searched again
+            return await in_slices(
+                adjusting(cluster, body), clock
+            )  # whose endpoints are gone when they would be searched again
 
-    async def adjusted(cluster: str, body: bytes) -> bytes:
-        """The desired endpoints that are managed, in the very bytes where these are all."""
-        endpoints = await in_slices(decoding_endpoints(body), clock)
-        kept = provider.adjust(cluster, endpoints)
-        return body if endpoints and len(kept) == len(endpoints) else encode_endpoints(kept)
+    def adjusting(cluster: str, body: bytes) -> Steps[bytes]:
+        """The desired endpoints that are managed, in the very bytes where these are all; in steps."""
+        desired = yield from decoding_desired(body)
+        managed = yield from provider.adjusting(cluster, desired.keys)
+        if managed and all(managed):
+            return body
+        return (yield from encoding_endpoints(compress(desired.documents, managed)))
 
     @on_every_cluster(app, "/records", "POST")
     def apply(request: WebhookRequest, cluster: str) -> Deferred[bytes]:
