@@ -57,9 +57,8 @@ def add_webhook(app: Klein, provider: Provider, passes: Passes, clock: IReactorT
 
     async def decode_and_adjust(cluster: str, body: bytes) -> bytes:
         with _many_objects(body):
-            return await in_slices(
-                adjusting(cluster, body), clock
-            )  # whose endpoints are gone when they would be searched again
+            # What is decoded is gone when it would be searched again.
+            return await in_slices(adjusting(cluster, body), clock)
 
     def adjusting(cluster: str, body: bytes) -> Steps[bytes]:
         """The desired endpoints that are managed, in the very bytes where these are all; in steps."""
