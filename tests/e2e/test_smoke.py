@@ -106,7 +106,7 @@ def test_each_fault_is_named_with_what_to_try(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("sources", "advice"),
-    [("dns", "put 'files' in front"), ("", "put 'files' in front"), (None, "add 'hosts: files dns'")],
+    [("dns", "Put 'files' in front"), ("", "Put 'files' in front"), (None, "Add 'hosts: files dns'")],
 )
 def test_a_name_that_does_not_resolve_is_traced_to_nsswitch(
     tmp_path: Path, sources: str | None, advice: str
