@@ -62,7 +62,7 @@ class Terminal:
         self._mine, theirs = pty.openpty()
         self._seen = ""
         self._process = subprocess.Popen(
-            ["setsid", "--ctty", COMMAND, *words],
+            ["setsid", "--ctty", "env", "--default-signal=INT", COMMAND, *words],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
