@@ -67,7 +67,8 @@ def test_external_dns_does_not_end_through_fifty_restarts(tmp_path: Path) -> Non
         for _ in range(RESTARTS):
             assert until(all_changed), {version: log.read_text()[-2000:] for version, log in logs.items()}
             seen.add(desktop.show("MainPID")[0])
-            desktop.box.run("systemctl restart dtkdns", check=True)
+            restarted = desktop.box.run("systemctl restart dtkdns")
+            assert restarted.returncode == 0, desktop.log()[-4000:]
         assert until(all_changed)
         assert len(seen) == RESTARTS
         for version, process in processes.items():

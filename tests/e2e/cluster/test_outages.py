@@ -109,6 +109,8 @@ def test_a_hosts_file_that_is_read_only_for_a_while_costs_soft_errors_only(
             assert next(line for line in at.service.lines() if "The hosts file can be written again" in line)
             assert at.names == hosts_of(FEW + MORE)
             assert at.resolves("more-0.dtk.io") == CLUSTER_ADDRESS
+            # On a slow machine the Ingresses come in several passes, and the last one may still be answered.
+            next(call for call in calls(at.service) if call[0] == "records")
             see_quiet_passes(at.service)
             namespaced.delete(*FEW, *MORE)
             wait_for_change(at.service, lambda: not at.records())
