@@ -9,6 +9,8 @@ from attrs import frozen
 
 from dtkdns.status import ServiceStatus
 
+PODS = "kubectl -n external-dns get pods"
+"""Whether it runs, and with what it ended."""
 INTERVALS = 3
 """Of silence are no pause between passes any more."""
 SHORTEST = timedelta(seconds=90)

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dtkdns.cli.silence import silences
+from dtkdns.cli.silence import PODS, silences
 from dtkdns.projection import Reason
 from dtkdns.status import DNSStatus, ExternalDNSStatus, HiddenStatus, HostsStatus, ServiceStatus
 
@@ -52,7 +52,7 @@ def faults(status: ServiceStatus, now: datetime) -> Iterator[str]:
     for silence in silences(status, now):
         yield (
             f"external-dns of cluster {silence.cluster} has been silent for {ago(now - silence.last)} (it came"
-            f" every {ago(silence.interval)}): is it running (kubectl -n external-dns get pods)?"
+            f" every {ago(silence.interval)}): is it running ({PODS})?"
         )
     yield from conflicts(status)
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dtkdns import names
-from dtkdns.cli.silence import awaits_records, silences
+from dtkdns.cli.silence import PODS, awaits_records, silences
 from dtkdns.cli.status import ago
 from dtkdns.cli.way import Facts
 
 MANY = 5
 """Domains that are named each; above it the number of the others is said."""
-PODS = "kubectl -n external-dns get pods"
 
 
 def unsent(facts: Facts) -> str:

@@ -17,7 +17,7 @@ from dtkdns.cli.doctor.finding import Finding, Level
 from dtkdns.cli.doctor.firewall import firewall
 from dtkdns.cli.doctor.networks import networks_of_vms, not_heard
 from dtkdns.cli.machine import Machine
-from dtkdns.cli.resolver.recipes import find_here
+from dtkdns.cli.resolver.recipes import RESOLV_CONF, find_here
 from dtkdns.cli.silence import silences
 from dtkdns.dtkconfig import DTKConfig
 from dtkdns.local import DEFAULT_URL
@@ -28,7 +28,6 @@ from dtkdns.smoke.webhook import Webhook
 from dtkdns.status import ServiceStatus
 
 HOSTS = "/etc/hosts"
-RESOLV_CONF = "/etc/resolv.conf"
 NSSWITCH = "/etc/nsswitch.conf"
 SYSTEMD = ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd")
 """Where resolved.conf(5) may be, in the order in which they count."""

@@ -8,12 +8,10 @@ from pathlib import Path
 from attrs import frozen
 
 from dtkdns.cli.doctor.finding import Finding, fault, note, warning, well
-from dtkdns.cli.resolver.recipes import RESOLVERS, STUB, Recipe, recipe_for
+from dtkdns.cli.resolver.recipes import DELEGATE, LINK, RESOLVERS, STUB, Recipe, recipe_for
 from dtkdns.smoke.lookup import RESOLVE, sources_of, suspicion
 from dtkdns.status import DNSStatus
 
-DELEGATE = "systemd-resolved"
-LINK = "systemd-resolved before 258"
 """The recipe that works in newer versions too."""
 SHOW = "dtkdns resolver prints it."
 MANY = 3

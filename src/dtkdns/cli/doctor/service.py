@@ -9,14 +9,12 @@ from datetime import datetime, timedelta
 from dtkdns.access import Interface
 from dtkdns.cli.doctor.finding import Finding, fault, note, warning, well
 from dtkdns.cli.machine import Unit
-from dtkdns.cli.silence import awaits_records, silences, unseen
+from dtkdns.cli.silence import PODS, awaits_records, silences, unseen
 from dtkdns.cli.status import ago, conflicts, unshowable
 from dtkdns.dtkconfig import DTKConfig
 from dtkdns.rdata import Address
 from dtkdns.smoke.report import FaultError
 from dtkdns.status import PartStatus, ServiceStatus
-
-PODS = "kubectl -n external-dns get pods"
 
 
 def reachable(status: ServiceStatus, url: str) -> Finding:

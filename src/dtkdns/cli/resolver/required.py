@@ -11,11 +11,9 @@ from attrs import evolve
 from dtkdns.cli.client import plain
 from dtkdns.cli.machine import Machine
 from dtkdns.cli.plan import run
-from dtkdns.cli.resolver.recipes import DELEGATES, Recipe, recipe_for, systemd_version
+from dtkdns.cli.resolver.recipes import DELEGATE, DELEGATES, LINK, Recipe, recipe_for, systemd_version
 from dtkdns.smoke.report import FaultError
 
-DELEGATE = "systemd-resolved"
-LINK = "systemd-resolved before 258"
 DAEMONS = {
     DELEGATE: "systemd-resolved",
     LINK: "systemd-resolved",
