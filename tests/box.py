@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import select
 import shlex
 import signal
 import subprocess
@@ -269,8 +270,22 @@ def booted(box: Box) -> Iterator[Box]:
         assert until(lambda: box.run("cat /sys/class/net/lan0/operstate").stdout == "up\n")
         yield box
     finally:
+        if box.init:
+            _cut(box)
         process.kill()
         process.wait()
+
+
+def _cut(box: Box) -> None:
+    """End the desktop's systemd, which ends when all its programs have: until then they hold their ports."""
+    with contextlib.suppress(ProcessLookupError):
+        ending = os.pidfd_open(box.init)
+        try:
+            signal.pidfd_send_signal(ending, signal.SIGKILL)
+            select.select([ending], [], [])
+        finally:
+            os.close(ending)
+    box.init = 0
 
 
 def _child_of(process: int) -> int:
@@ -285,7 +300,7 @@ def _child_of(process: int) -> int:
 @contextmanager
 def rebooted(box: Box) -> Iterator[Box]:
     """The desktop after its power was cut: what stood under /run and /tmp is gone, and so are its links."""
-    os.kill(box.init, signal.SIGKILL)
+    _cut(box)
     _outside(box.holder, f"for link in $({_LINKS}); do ip link delete $link 2>/dev/null || true; done")
     _connect(box)
     with booted(box):

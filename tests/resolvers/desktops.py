@@ -172,6 +172,10 @@ class Desktop:
         """Wait until the resolver answers as it did when it was installed."""
         return until(lambda: self.dig("settled.example.org"))
 
+    def said(self) -> str:
+        """The last of the journal."""
+        return self.box.run("journalctl --no-pager -n 100").stdout
+
     @property
     def unit(self) -> str:
         return self.resolver.recipe.split()[0]
@@ -229,7 +233,7 @@ def on(resolver: Resolver, directory: Path) -> Iterator[Desktop]:
         wire = Wire.of(box.holder, PORT)
         try:
             made = Desktop(box, resolver, office, wire, directory)
-            assert made.settled(), box.run("journalctl --no-pager -n 100").stdout
+            assert made.settled(), made.said()
             yield made
         finally:
             wire.close()

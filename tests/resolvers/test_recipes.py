@@ -89,7 +89,7 @@ def test_it_holds_after_restarts_and_a_reboot(resolver: Resolver, tmp_path: Path
         desktop.box.run(f"systemctl restart {desktop.unit}", check=True)
         assert until(lambda: desktop.dig("any.apps.dtk.io") == CLUSTER)
         with rebooted(desktop.box):
-            assert until(lambda: desktop.dig("other.apps.dtk.io") == CLUSTER)
+            assert until(lambda: desktop.dig("other.apps.dtk.io") == CLUSTER), desktop.said()
             assert until(lambda: desktop.getent("www.example.org") == ELSEWHERE)
 
 
