@@ -17,7 +17,16 @@ from dtkdns import names
 from dtkdns import projection as projection_module
 from dtkdns.cluster import Cluster
 from dtkdns.endpoint import Changes, Endpoint, make_endpoint
-from dtkdns.projection import DNS_FACE, HOSTS_FACE, MAX_FOLLOWED, Projection, Reason, RecordSet, Shown
+from dtkdns.projection import (
+    DNS_FACE,
+    HOSTS_FACE,
+    MAX_FOLLOWED,
+    Projection,
+    Reason,
+    RecordSet,
+    Shown,
+    is_ownership,
+)
 from dtkdns.rdata import CAA
 
 PLAIN_HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
@@ -455,8 +464,8 @@ def test_a_name_that_can_own_nothing_has_a_reason_that_says_of_what_names_are_ma
     shown = project(cluster(endpoint("a b.dtk.io", "TXT", "x"), endpoint("a b.dtk.io", "A", "10.0.0.1")))
     assert (shown.shown, shown.records) == ({}, {})
     assert sentences(shown) == [
-        "it is not made of letters, digits and hyphens (or underscores)",
         "it is not made of letters, digits and hyphens",
+        "it is not made of letters, digits and hyphens (or underscores)",
     ]
 
 
@@ -470,7 +479,7 @@ def test_what_external_dns_notes_of_ownership_and_what_is_not_managed_is_never_s
         )
     )
     assert shown.records == {}
-    assert sorted(reason.word for reason in reasons(shown).values()) == ["ownership"] * 2 + ["unmanaged"] * 2
+    assert sorted(reason.word for reason in reasons(shown).values()) == ["unmanaged"] * 2
 
 
 def test_a_wildcard_has_records_beside_addresses() -> None:
@@ -619,7 +628,6 @@ def test_the_cluster_that_had_an_address_for_a_name_first_has_the_whole_of_it() 
         assert {(found.cluster, found.key[1:], found.reason) for found in shown.hidden["a.dtk.io"]} == {
             ("default", ("TXT", ""), Reason.OTHER_CLUSTER),
             ("default", ("MX", ""), Reason.DATA),
-            ("default", ("TXT", "note"), Reason.OWNERSHIP),
             ("lab", ("TXT", ""), Reason.TYPE),
             ("out", ("CNAME", ""), Reason.OTHER_CLUSTER),
         }
@@ -693,8 +701,10 @@ def test_the_ownership_records_of_external_dns_are_told_from_other_texts() -> No
         endpoint("a-dtk.io", "TXT", '"heritage=external-dns"'),
     ]
     others = [endpoint("d.dtk.io", "TXT", "v=spf1"), endpoint("e.dtk.io", "A", labels={"ownedRecord": "x"})]
-    found = reasons(project(cluster(*ours, *others)))
-    assert {key[0] for key, reason in found.items() if reason is Reason.OWNERSHIP} == {one.owner for one in ours}
+    assert [is_ownership(one) for one in (*ours, *others)] == [True] * 4 + [False] * 2
+    found = project(cluster(*ours, *others))
+    assert set(found.hidden) == {"d.dtk.io", "e.dtk.io"}
+    assert found.records.keys() | found.shown.keys() == {"d.dtk.io"}
 
 
 def test_a_name_outside_the_domains_is_not_shown_and_that_is_said() -> None:

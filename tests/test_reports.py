@@ -150,13 +150,6 @@ def test_a_record_that_dns_alone_answers_is_said_with_its_cluster(log_lines: lis
     ]
 
 
-@pytest.mark.parametrize("faces", [HOSTS, DNS, EVERY_FACE], ids=["hosts file", "DNS", "both"])
-def test_ownership_records_are_nothing_to_say(faces: frozenset[str], log_lines: list[str]) -> None:
-    owned = [Hidden("default", (name, "TXT", ""), Reason.OWNERSHIP) for name in numbered(30)]
-    report_difference(NOTHING, hiding(*owned), numbered(30), faces)
-    assert log_lines == []
-
-
 def test_very_many_hidden_records_are_said_by_their_number(log_lines: list[str]) -> None:
     hidden = [Hidden("default", (name, "SRV", ""), Reason.TYPE, "SRV") for name in numbered(21)]
     others = [Hidden("default", (f"x{name}", "SRV", ""), Reason.DATA, "no") for name in numbered(22)]

@@ -16,7 +16,7 @@ from dtkdns.dns.server import DNSServer
 from dtkdns.hosts.writer import HostsWriter
 from dtkdns.names import is_wildcard, to_ascii
 from dtkdns.passes import Passes
-from dtkdns.projection import DNS_FACE, HOSTS_FACE, Hidden, Projection, Reason
+from dtkdns.projection import DNS_FACE, HOSTS_FACE, Hidden, Projection, Reason, is_ownership
 from dtkdns.provider import Provider
 from dtkdns.status import (
     ClusterStatus,
@@ -48,7 +48,7 @@ class Overview:
     _host: str = ""
     """What to announce; empty where that was not given."""
     _started: float = field(init=False)
-    _types: dict[str, tuple[Cluster, Counter[str]]] = field(factory=dict, init=False)
+    _types: dict[str, tuple[Cluster, Counter[str], int]] = field(factory=dict, init=False)
     _counted: tuple[Projection | None, Counter[str], Counter[str]] = field(
         factory=lambda: (None, Counter(), Counter()), init=False
     )
@@ -95,12 +95,18 @@ class Overview:
     def records_by_type(self) -> Iterator[tuple[str, str, int]]:
         """Cluster, record type, number of records."""
         for name, cluster in self._provider.clusters.items():
-            known = self._types.get(name)
-            if known is None or known[0] is not cluster:
-                found = Counter(endpoint.record_type for endpoint in cluster.all_endpoints())
-                known = self._types[name] = cluster, found
-            for record_type, count in known[1].items():
+            for record_type, count in self._kinds(name, cluster)[0].items():
                 yield name, record_type, count
+
+    def _kinds(self, name: str, cluster: Cluster) -> tuple[Counter[str], int]:
+        """How many records of each type a cluster has, and how many are external-dns' own notes."""
+        known = self._types.get(name)
+        if known is None or known[0] is not cluster:
+            endpoints = list(cluster.all_endpoints())
+            types = Counter(endpoint.record_type for endpoint in endpoints)
+            notes = sum(map(is_ownership, endpoints))
+            known = self._types[name] = cluster, types, notes
+        return known[1:]
 
     def names_by_cluster(self) -> Counter[str]:
         """Names that resolve; wildcards among them where there is a DNS server."""
@@ -115,15 +121,24 @@ class Overview:
         if self._counted[0] is not projection:
             shown = Counter(one.cluster for one in projection.shown.values() if self._resolves(one.name))
             hidden = Counter(one.reason.word for one in self._hidden())
+            notes = sum(self._kinds(*of)[1] for of in self._provider.clusters.items())
+            hidden += Counter({Reason.OWNERSHIP.word: notes})
             self._counted = projection, shown, hidden
         return self._counted[1:]
 
     def _hidden(self) -> Iterator[Hidden]:
-        """What one of the faces that there are does not show."""
+        """What one of the faces that there are does not show, without external-dns' own notes."""
         for several in self._provider.projection.hidden.values():
             for one in several:
                 if self._not_at(one):
                     yield one
+
+    def _notes(self) -> Iterator[Hidden]:
+        """External-dns' own notes, which no face shows."""
+        for cluster in self._provider.clusters.values():
+            for endpoint in cluster.all_endpoints():
+                if is_ownership(endpoint):
+                    yield Hidden(cluster.name, endpoint.key, Reason.OWNERSHIP)
 
     def _not_at(self, hidden: Hidden) -> tuple[str, ...]:
         """The faces that there are and do not show it."""
@@ -199,7 +214,7 @@ class Overview:
                 HiddenStatus(
                     *one.key, one.cluster, one.reason.word, one.sentence, self._not_at(one), self._since(one)
                 )
-                for one in sorted(self._hidden(), key=lambda one: one.key[0])
+                for one in sorted([*self._hidden(), *self._notes()], key=lambda one: one.key[0])
             ),
             conflicts=tuple(self.conflicts()),
             external_dns=tuple(

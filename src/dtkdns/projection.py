@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from attrs import field, frozen
@@ -17,7 +17,7 @@ from twisted.names.dns import IEncodableRecord
 from dtkdns import names
 from dtkdns.cluster import Cluster
 from dtkdns.endpoint import ADDRESS_TYPES, Endpoint, Key
-from dtkdns.rdata import Address, Network, Payload, RdataError, in_networks, parse_record, parse_target
+from dtkdns.rdata import Network, Payload, RdataError, canonical_target, in_networks, parse_address, parse_record
 from dtkdns.slices import STRIDE, Steps, at_once
 
 Clusters: TypeAlias = Mapping[str, Cluster]
@@ -109,7 +109,7 @@ class Projection:
     records: Mapping[str, tuple[RecordSet, ...]] = field(factory=dict)
     """Name to what it has beside addresses; a CNAME only where there is nothing else at the name."""
     hidden: Mapping[str, tuple[Hidden, ...]] = field(factory=dict)
-    """Owner name to its endpoints that one of the faces, or both, do not show."""
+    """Owner name to its endpoints that one of the faces, or both, do not show; without external-dns' own notes."""
     _pointing: Mapping[str, frozenset[str]] = field(factory=dict, alias="pointing")
     """Name to the owners of CNAMEs that point to it, in any cluster; one that is gone may linger."""
 
@@ -122,13 +122,14 @@ class Projection:
         owners = tuple(owners)
         pointing = yield from self._pointing_after(clusters, owners)
         touched = _reaching(owners, pointing)
+        holders = [cluster for cluster in clusters.values() if not _apart(touched, cluster.endpoints)]
         shown = dict(self.shown)
         yield
         records, hidden = dict(self.records), dict(self.hidden)
         for number, name in enumerate(touched, 1):
             if not number % STRIDE:
                 yield
-            now_shown, now_records, now_hidden = _compute(name, clusters, self.routable)
+            now_shown, now_records, now_hidden = _compute(name, holders, clusters, self.routable)
             if now_shown is None:
                 shown.pop(name, None)
             else:
@@ -139,10 +140,10 @@ class Projection:
                 records.pop(name, None)
             if now_hidden:
                 hidden[name] = now_hidden
-            else:
+            elif hidden:
                 hidden.pop(name, None)
         domains = frozenset(domain for cluster in clusters.values() for domain in cluster.domains)
-        return Projection(self.routable, domains, shown, records, hidden, pointing), touched
+        return Projection(self.routable, domains, shown, records, hidden, pointing), tuple(touched)
 
     def _pointing_after(self, clusters: Clusters, owners: Iterable[str]) -> Steps[Mapping[str, frozenset[str]]]:
         following = [cluster for cluster in clusters.values() if self.routable or not cluster.addresses]
@@ -162,7 +163,7 @@ class Projection:
         return {**self._pointing, **{n: self._pointing.get(n, frozenset()) | new for n, new in added.items()}}
 
 
-def _reaching(owners: Iterable[str], pointing: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+def _reaching(owners: Iterable[str], pointing: Mapping[str, frozenset[str]]) -> dict[str, None]:
     """The names themselves and all that point to them, directly or not; each once."""
     found = dict.fromkeys(owners)
     if pointing:
@@ -171,47 +172,47 @@ def _reaching(owners: Iterable[str], pointing: Mapping[str, frozenset[str]]) -> 
             new = pointing.get(ahead.pop(), frozenset()) - found.keys()
             found |= dict.fromkeys(new)
             ahead += new
-    return tuple(found)
+    return found
 
 
-@frozen
-class _Found:
-    """What a name has as far as one cluster goes."""
+def _apart(touched: Mapping[str, None], endpoints: Mapping[str, object]) -> bool:
+    """Whether a cluster has none of these names."""
+    return touched.keys().isdisjoint(endpoints.keys())
 
-    cluster: str
-    shown: Shown | None
-    records: tuple[RecordSet, ...]
 
-    @property
-    def rank(self) -> tuple[float, str]:
-        """Of several clusters the least keeps the name: the one that had an address for it first."""
-        return math.inf if self.shown is None else self.shown.since, self.cluster
+_Computed: TypeAlias = tuple[Shown | None, tuple[RecordSet, ...], tuple[Hidden, ...]]
+"""What a name resolves to, what else it has, and which of its endpoints are not shown."""
 
 
 def _compute(
-    name: str, clusters: Clusters, routable: tuple[Network, ...]
-) -> tuple[Shown | None, tuple[RecordSet, ...], tuple[Hidden, ...]]:
-    """What one name resolves to, what else it has, and which of its endpoints are not shown."""
-    several: list[_Found] = []
-    hidden: list[Hidden] = []
-    for cluster in clusters.values():
-        if name in cluster.endpoints:
-            found, why = _in_cluster(name, cluster, clusters, routable)
-            hidden += why
-            if found is not None:
-                several.append(found)
-    if not several:
+    name: str, holders: Sequence[Cluster], clusters: Clusters, routable: tuple[Network, ...]
+) -> _Computed:
+    """What one name has; `holders` are the clusters that may have endpoints of it.
+
+    Of several clusters the one that had an address for it first keeps the name.
+    """
+    holding = [cluster for cluster in holders if name in cluster.endpoints]
+    if len(holding) == 1 and not names.is_wildcard(name):
+        return _in_cluster(name, holding[0], clusters, routable)
+    found = [(cluster, _in_cluster(name, cluster, clusters, routable)) for cluster in holding]
+    hidden = [one for _, (_, _, why) in found for one in why]
+    ranked = sorted(
+        (math.inf if shown is None else shown.since, cluster.name)
+        for cluster, (shown, records, _) in found
+        if shown or records
+    )
+    if not ranked:
         return None, (), tuple(hidden)
-    first = several[0]
-    if len(several) > 1 or names.is_wildcard(name):
-        first, *others = sorted(several, key=lambda found: found.rank)
-        more = []
-        for other in others:
-            more += _all_hidden(name, clusters[other.cluster], Reason.OTHER_CLUSTER, first.cluster)
-        if names.is_wildcard(name):
-            more += _all_hidden(name, clusters[first.cluster], Reason.WILDCARD)
-        hidden = _joined(hidden, more)
-    return first.shown, first.records, tuple(hidden)
+    first, *others = [
+        clusters[cluster] for _, cluster in ranked
+    ]  # the first had an address for it before the others
+    more = []
+    for other in others:
+        more += _all_hidden(name, other, Reason.OTHER_CLUSTER, first.name)
+    if names.is_wildcard(name):
+        more += _all_hidden(name, first, Reason.WILDCARD)
+    shown, records = next((shown, records) for cluster, (shown, records, _) in found if cluster is first)
+    return shown, records, tuple(_joined(hidden, more))
 
 
 def _joined(hidden: list[Hidden], more: list[Hidden]) -> list[Hidden]:
@@ -225,13 +226,15 @@ def _joined(hidden: list[Hidden], more: list[Hidden]) -> list[Hidden]:
 
 
 def _all_hidden(name: str, cluster: Cluster, reason: Reason, detail: str = "") -> list[Hidden]:
-    return [Hidden(cluster.name, endpoint.key, reason, detail) for endpoint in cluster.endpoints[name]]
+    return [
+        Hidden(cluster.name, endpoint.key, reason, detail)
+        for endpoint in cluster.endpoints[name]
+        if not is_ownership(endpoint)
+    ]
 
 
-def _in_cluster(
-    name: str, cluster: Cluster, clusters: Clusters, routable: tuple[Network, ...]
-) -> tuple[_Found | None, list[Hidden]]:
-    """What a name has as far as one cluster goes, and which of its endpoints there are not shown."""
+def _in_cluster(name: str, cluster: Cluster, clusters: Clusters, routable: tuple[Network, ...]) -> _Computed:
+    """What a name has as far as one cluster goes."""
     bearing, others, hidden = _sorted_out(name, cluster)
     shown: Shown | None = None
     records: tuple[RecordSet, ...] = ()
@@ -244,9 +247,9 @@ def _in_cluster(
             shown = _shown(name, addresses, replaced, bearing, cluster)
         elif not records and name not in cluster.domains:  # which have other records (RFC 1034, section 3.6.2)
             records, faults = _alias(bearing, clusters, faults)
-        if faults:
-            hidden += [Hidden(cluster.name, key, *fault) for key, fault in faults.items()]
-    return _Found(cluster.name, shown, records) if shown or records else None, hidden
+        for key, fault in faults.items():
+            hidden.append(Hidden(cluster.name, key, *fault))
+    return shown, records, tuple(hidden)
 
 
 def _sorted_out(name: str, cluster: Cluster) -> tuple[list[Endpoint], list[Endpoint], list[Hidden]]:
@@ -255,19 +258,21 @@ def _sorted_out(name: str, cluster: Cluster) -> tuple[list[Endpoint], list[Endpo
     others: list[Endpoint] = []
     hidden: list[Hidden] = []
     for endpoint in cluster.endpoints[name]:
-        if _is_ownership(endpoint):
-            hidden.append(Hidden(cluster.name, endpoint.key, Reason.OWNERSHIP))
-        elif not cluster.manages(name):
-            hidden.append(Hidden(cluster.name, endpoint.key, Reason.UNMANAGED))
-        elif endpoint.key[1] in ADDRESS_TYPES:
-            if names.is_hostname(name.removeprefix("*.")):
-                bearing.append(endpoint)
-            else:
-                hidden.append(Hidden(cluster.name, endpoint.key, Reason.NAME))
-        elif names.is_owner(name):
-            others.append(endpoint)
+        if is_ownership(endpoint):
+            continue
+        if endpoint.key[1] in ADDRESS_TYPES:
+            bearing.append(endpoint)
         else:
-            hidden.append(Hidden(cluster.name, endpoint.key, Reason.NAME, " (or underscores)"))
+            others.append(endpoint)
+    if (bearing or others) and not cluster.manages(name):
+        hidden += [Hidden(cluster.name, one.key, Reason.UNMANAGED) for one in (*bearing, *others)]
+        return [], [], hidden
+    if bearing and not names.is_hostname(name.removeprefix("*.")):
+        hidden += [Hidden(cluster.name, one.key, Reason.NAME) for one in bearing]
+        bearing = []
+    if others and not names.is_owner(name):
+        hidden += [Hidden(cluster.name, one.key, Reason.NAME, " (or underscores)") for one in others]
+        others = []
     return bearing, others, hidden
 
 
@@ -340,19 +345,22 @@ def _addresses(
     name: str, bearing: list[Endpoint], cluster: Cluster, routable: tuple[Network, ...]
 ) -> tuple[tuple[str, ...], tuple[str, ...], dict[Key, tuple[Reason, str]]]:
     """The addresses to show, the targets they stand in for, and the endpoints that add none, with the reason."""
-    found: dict[Address, None] = {}
+    found: dict[str, None] = {}
     faults: dict[Key, tuple[Reason, str]] = {}
     if routable or not cluster.addresses:
         for endpoint in bearing:
-            own, fault = _resolve(endpoint, name, cluster)
+            if endpoint.key[1] == "CNAME":
+                own, fault = _followed(endpoint, name, cluster)
+            else:
+                own, fault = _own_addresses(endpoint)
             found |= own
             if not own:
                 faults[endpoint.key] = fault
-        reached = [str(address) for address in found if in_networks(address, routable)]
+        reached = tuple(text for text in found if in_networks(parse_address(text), routable)) if routable else ()
         if reached:
-            return tuple(reached), (), faults
+            return reached, (), faults
         if not cluster.addresses:
-            return tuple(map(str, found)), (), faults
+            return tuple(found), (), faults
     replaced: list[str] = []
     for endpoint in bearing:
         for target in endpoint.targets:
@@ -361,33 +369,42 @@ def _addresses(
     return cluster.addresses, tuple(replaced), {}
 
 
-def _resolve(endpoint: Endpoint, name: str, cluster: Cluster) -> tuple[dict[Address, None], tuple[Reason, str]]:
-    """The addresses an endpoint leads to through records of its own cluster, and the reason if there are none."""
-    found: dict[Address, None] = {}
+def _own_addresses(endpoint: Endpoint) -> tuple[dict[str, None], tuple[Reason, str]]:
+    """The addresses in the targets of an A or AAAA endpoint, and why there is none if there is none."""
+    found: dict[str, None] = {}
     fault = "there is none"
-    seen = {name}
-    ahead = [endpoint]
-    for following in ahead:
-        for target in following.targets:
-            if following.record_type == "CNAME":
-                pointed = names.to_ascii(target)
-                if pointed not in seen and len(seen) <= MAX_FOLLOWED:
-                    seen.add(pointed)
-                    group = cluster.endpoints.get(pointed, ())
-                    ahead += [other for other in group if other.record_type in ADDRESS_TYPES]
-            else:
-                try:
-                    found[parse_target(following.record_type, target)] = None
-                except RdataError as error:
-                    fault = str(error).removesuffix(".")
-    if endpoint.record_type == "CNAME":
-        shown = ", ".join(ascii(target[:80])[1:-1] for target in endpoint.targets[:3])
-        return found, (Reason.DANGLING, shown or "nothing")
+    for target in endpoint.targets:
+        try:
+            found[canonical_target(endpoint.key[1], target)] = None
+        except RdataError as error:
+            fault = str(error).removesuffix(".")
     return found, (Reason.TARGET, fault)
 
 
-def _is_ownership(endpoint: Endpoint) -> bool:
-    """Whether it is a TXT of external-dns' registry (its `registry/txt`): it names its heritage."""
+def _followed(endpoint: Endpoint, name: str, cluster: Cluster) -> tuple[dict[str, None], tuple[Reason, str]]:
+    """The addresses that a CNAME leads to in its own cluster, and why there is none if there is none."""
+    found: dict[str, None] = {}
+    seen = {name}
+    ahead = [endpoint]
+    for following in ahead:
+        if following.key[1] != "CNAME":
+            found |= _own_addresses(following)[0]
+            continue
+        for target in following.targets:
+            pointed = names.to_ascii(target)
+            if pointed not in seen and len(seen) <= MAX_FOLLOWED:
+                seen.add(pointed)
+                group = cluster.endpoints.get(pointed, ())
+                ahead += [other for other in group if other.key[1] in ADDRESS_TYPES]
+    shown = ", ".join(ascii(target[:80])[1:-1] for target in endpoint.targets[:3])
+    return found, (Reason.DANGLING, shown or "nothing")
+
+
+def is_ownership(endpoint: Endpoint) -> bool:
+    """Whether it is a TXT of external-dns' registry (its `registry/txt`): it names its heritage.
+
+    No face shows one.
+    """
     return endpoint.key[1] == "TXT" and (
         "ownedRecord" in endpoint.labels
         or any(target.strip('"').startswith("heritage=external-dns") for target in endpoint.targets)

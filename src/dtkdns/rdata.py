@@ -77,6 +77,12 @@ def parse_target(record_type: str, target: str) -> Address:
     return address
 
 
+@lru_cache(maxsize=4096)
+def canonical_target(record_type: str, target: str) -> str:
+    """The address in a target of an A or AAAA record in its canonical form (RFC 5952). Raises `RdataError`."""
+    return str(parse_target(record_type, target))
+
+
 def in_networks(address: Address, networks: Iterable[Network]) -> bool:
     """Whether an address lies in one of the networks."""
     return any(address in network for network in networks)

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from dtkdns import names
 from dtkdns.cluster import DEFAULT
 from dtkdns.endpoint import Key
-from dtkdns.projection import DNS_FACE, EVERY_FACE, Hidden, Projection, Reason, Shown
+from dtkdns.projection import DNS_FACE, EVERY_FACE, Hidden, Projection, Shown
 from dtkdns.slices import STRIDE, Steps, at_once
 
 T = TypeVar("T")
@@ -41,11 +41,7 @@ def reporting_difference(
         if not number % STRIDE:
             yield
         for one in new.hidden.get(name, ()):
-            if (
-                one.reason is not Reason.OWNERSHIP
-                and one.reason.faces & faces
-                and one not in old.hidden.get(name, ())
-            ):
+            if one.reason.faces & faces and one not in old.hidden.get(name, ()):
                 hidden.append(one)
         before, now = old.shown.get(name), new.shown.get(name)
         if names.is_wildcard(name) and DNS_FACE not in faces:
