@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from attrs import evolve, field, frozen
@@ -76,20 +77,22 @@ class Cluster:
     def applying(self, changes: Changes, now: float) -> Steps[tuple[Cluster, Delta]]:
         """`apply` in steps."""
         groups: dict[str, dict[Key, Endpoint]] = {}
-
-        def group(owner: str) -> dict[Key, Endpoint]:
-            found = groups.get(owner)
-            if found is None:
-                there = self.endpoints.get(owner)
-                found = groups[owner] = {endpoint.key: endpoint for endpoint in there} if there else {}
-            return found
-
-        for number, endpoint in enumerate((*changes.delete, *changes.update_old), 1):
-            group(endpoint.owner).pop(endpoint.key, None)
+        for number, endpoint in enumerate(chain(changes.delete, changes.update_old), 1):
+            owner = endpoint.owner
+            if owner not in groups:
+                groups[owner] = self._group(owner)
+            groups[owner].pop(endpoint.key, None)
             if not number % STRIDE:
                 yield
-        for number, endpoint in enumerate((*changes.update_new, *changes.create), 1):
-            group(endpoint.owner)[endpoint.key] = endpoint
+        there = self.endpoints
+        for number, endpoint in enumerate(chain(changes.update_new, changes.create), 1):
+            owner = endpoint.owner
+            if owner in groups:
+                groups[owner][endpoint.key] = endpoint
+            elif owner in there:
+                groups[owner] = {**self._group(owner), endpoint.key: endpoint}
+            else:
+                groups[owner] = {endpoint.key: endpoint}
             if not number % STRIDE:
                 yield
         return (yield from self._with_groups(groups, now))
@@ -126,6 +129,9 @@ class Cluster:
         """Every endpoint, in a stable order."""
         for found in self.endpoints.values():
             yield from found
+
+    def _group(self, owner: str) -> dict[Key, Endpoint]:
+        return {endpoint.key: endpoint for endpoint in self.endpoints.get(owner, ())}
 
     def _with_groups(
         self, groups: Mapping[str, Mapping[Key, Endpoint]], now: float

@@ -119,10 +119,15 @@ class Projection:
 
     def following(self, clusters: Clusters, owners: Iterable[str]) -> Steps[tuple[Projection, tuple[str, ...]]]:
         """`after` in steps."""
-        owners = tuple(owners)
-        pointing = yield from self._pointing_after(clusters, owners)
-        touched = _reaching(owners, pointing)
-        holders = [cluster for cluster in clusters.values() if not _apart(touched, cluster.endpoints)]
+        changed = dict.fromkeys(owners)
+        yield
+        holders = _holders(clusters, changed)
+        yield
+        pointing = yield from self._pointing_after(holders, changed)
+        touched = _reaching(changed, pointing)
+        if len(touched) > len(changed):
+            holders = _holders(clusters, touched)
+        yield
         shown = dict(self.shown)
         yield
         records, hidden = dict(self.records), dict(self.hidden)
@@ -145,15 +150,17 @@ class Projection:
         domains = frozenset(domain for cluster in clusters.values() for domain in cluster.domains)
         return Projection(self.routable, domains, shown, records, hidden, pointing), tuple(touched)
 
-    def _pointing_after(self, clusters: Clusters, owners: Iterable[str]) -> Steps[Mapping[str, frozenset[str]]]:
-        following = [cluster for cluster in clusters.values() if self.routable or not cluster.addresses]
+    def _pointing_after(
+        self, holders: Iterable[Cluster], owners: Iterable[str]
+    ) -> Steps[Mapping[str, frozenset[str]]]:
+        following = [cluster for cluster in holders if self.routable or not cluster.addresses]
         added: dict[str, set[str]] = {}
-        for number, owner in enumerate(owners, 1):
-            if not number % STRIDE:
-                yield
-            for cluster in following:
+        for cluster in following:
+            for number, owner in enumerate(owners, 1):
+                if not number % STRIDE:
+                    yield
                 for endpoint in cluster.endpoints.get(owner, ()):
-                    if endpoint.record_type == "CNAME":
+                    if endpoint.key[1] == "CNAME":
                         for target in endpoint.targets:
                             name = names.to_ascii(target)
                             if name != owner:
@@ -163,21 +170,22 @@ class Projection:
         return {**self._pointing, **{n: self._pointing.get(n, frozenset()) | new for n, new in added.items()}}
 
 
-def _reaching(owners: Iterable[str], pointing: Mapping[str, frozenset[str]]) -> dict[str, None]:
+def _reaching(owners: Mapping[str, None], pointing: Mapping[str, frozenset[str]]) -> Mapping[str, None]:
     """The names themselves and all that point to them, directly or not; each once."""
-    found = dict.fromkeys(owners)
-    if pointing:
-        ahead = list(found)
-        while ahead:
-            new = pointing.get(ahead.pop(), frozenset()) - found.keys()
-            found |= dict.fromkeys(new)
-            ahead += new
+    if not pointing:
+        return owners
+    found = dict(owners)
+    ahead = list(found)
+    while ahead:
+        new = pointing.get(ahead.pop(), frozenset()) - found.keys()
+        found |= dict.fromkeys(new)
+        ahead += new
     return found
 
 
-def _apart(touched: Mapping[str, None], endpoints: Mapping[str, object]) -> bool:
-    """Whether a cluster has none of these names."""
-    return touched.keys().isdisjoint(endpoints.keys())
+def _holders(clusters: Clusters, touched: Mapping[str, None]) -> list[Cluster]:
+    """The clusters that have endpoints of any of these names."""
+    return [one for one in clusters.values() if not touched.keys().isdisjoint(one.endpoints.keys())]
 
 
 _Computed: TypeAlias = tuple[Shown | None, tuple[RecordSet, ...], tuple[Hidden, ...]]

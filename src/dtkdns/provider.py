@@ -384,13 +384,18 @@ class Provider:
         await self._lock.acquire()
 
     async def _change(self, cluster: Cluster, delta: Delta) -> _Next:
-        """Commit a cluster's new value, and compute what is visible then.
+        """Commit a cluster's new value, and compute meanwhile what is visible then.
 
         Raises `StoreError`, and then nothing has changed.
         """
-        if delta:
-            await self._on_disk(self._store.commit, cluster, delta)
-        return await self._next(cluster, delta.owners)
+        if not delta:
+            return await self._next(cluster, ())
+        committed = Deferred.fromCoroutine(self._on_disk(self._store.commit, cluster, delta))
+        try:
+            following = await self._next(cluster, delta.owners)
+        finally:
+            await committed
+        return following
 
     async def _on_disk(self, work: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         """Have the worker store something; that it fails is logged once, and that it works again."""

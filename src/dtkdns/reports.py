@@ -44,7 +44,7 @@ def reporting_difference(
             if one.reason.faces & faces and one not in old.hidden.get(name, ()):
                 hidden.append(one)
         before, now = old.shown.get(name), new.shown.get(name)
-        if names.is_wildcard(name) and DNS_FACE not in faces:
+        if now is before or (names.is_wildcard(name) and DNS_FACE not in faces):
             continue
         if now is None:
             gone += [before] if before is not None else []

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 Steps: TypeAlias = Generator[None, None, T]
 
-SLICE = 0.01
+SLICE = 0.005
 """Seconds after which work gives way."""
 STRIDE = 100
 """Names or records between two places where it can."""
