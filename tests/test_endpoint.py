@@ -16,20 +16,23 @@ def named(name: str, record_type: str = "A", labels: dict[str, str] | None = Non
 
 
 def test_an_endpoint_keeps_what_it_was_made_of() -> None:
-    labels = {"resource": "ingress/default/test", "owner": "default"}
+    labels = {"resource": "ingress/default/test", "ownedRecord": "bar.dtk.io", "owner": "default"}
     endpoint = make_endpoint("Foo.dtk.io.", "AAAA", "Weighted", ("::1", "::2"), 60, labels, b'{"a": 1}')
     assert endpoint.key == ("foo.dtk.io", "AAAA", "Weighted")
     assert endpoint.owner == "foo.dtk.io"
     assert endpoint.record_type == "AAAA"
     assert endpoint.targets == ("::1", "::2")
     assert endpoint.ttl == 60
-    assert endpoint.labels == labels
     assert endpoint.resource == "ingress/default/test"
+    assert endpoint.owned == "bar.dtk.io"
     assert endpoint.document == b'{"a": 1}'
 
 
-def test_the_resource_is_empty_when_the_label_is_missing() -> None:
-    assert named("foo.dtk.io", labels={"owner": "default"}).resource == ""
+def test_what_no_label_says_is_empty_or_none() -> None:
+    endpoint = named("foo.dtk.io", labels={"owner": "default"})
+    assert endpoint.resource == ""
+    assert endpoint.owned is None
+    assert named("foo.dtk.io", labels={"ownedRecord": ""}).owned == ""
 
 
 def test_spellings_in_unicode_and_in_punycode_have_a_key_each_and_one_owner() -> None:

@@ -150,7 +150,9 @@ GOOD_FIELDS = {
     "recordType": st.sampled_from(["A", "AAAA", "CNAME", "TXT", "SRV", ""]),
     "setIdentifier": STRINGS,
     "recordTTL": st.integers(-(2**63), 2**63 - 1),
-    "labels": st.dictionaries(STRINGS, STRINGS, max_size=3),
+    "labels": st.dictionaries(
+        st.one_of(st.sampled_from(["resource", "ownedRecord"]), STRINGS), STRINGS, max_size=3
+    ),
     "providerSpecific": st.lists(
         st.fixed_dictionaries({}, optional={"name": STRINGS, "value": STRINGS, "more": ANY_JSON}), max_size=2
     ),
@@ -198,7 +200,8 @@ def test_every_field_of_an_endpoint_is_read() -> None:
     assert endpoint.key == ("foo.dtk.io", "A", "S")
     assert endpoint.targets == ("10.0.0.1", "10.0.0.2")
     assert endpoint.ttl == 300
-    assert endpoint.labels == {"resource": "ingress/default/test"}
+    assert endpoint.resource == "ingress/default/test"
+    assert endpoint.owned is None
     assert endpoint.document == FOO
     assert wire.decode_endpoint(FOO) == endpoint
 
@@ -219,7 +222,8 @@ def test_a_field_that_is_missing_or_null_has_the_zero_value_it_has_in_go(documen
     assert endpoint.key == ("", "", "")
     assert endpoint.targets == ()
     assert endpoint.ttl == 0
-    assert endpoint.labels == {}
+    assert endpoint.resource == ""
+    assert endpoint.owned is None
 
 
 @pytest.mark.parametrize(
@@ -528,7 +532,9 @@ def test_an_endpoint_is_accepted_exactly_when_go_reads_the_same_from_it(fields: 
         assert endpoint.key == (name, fields.get("recordType") or "", fields.get("setIdentifier") or "")
         assert endpoint.targets == tuple(fields.get("targets") or ())
         assert endpoint.ttl == (fields.get("recordTTL") or 0)
-        assert endpoint.labels == (fields.get("labels") or {})
+        labels = fields.get("labels") or {}
+        assert endpoint.resource == labels.get("resource", "")
+        assert endpoint.owned == labels.get("ownedRecord")
         assert endpoint.document == document
     else:
         with pytest.raises(WireError):
@@ -627,9 +633,9 @@ def test_millions_of_empty_objects_are_refused() -> None:
 
 
 def test_small_endpoints_that_hold_nearly_nothing_but_short_texts_are_refused() -> None:
-    labels = ",".join(f'"{number:x}":"a"' for number in range(100)).encode()
+    labels = ",".join(f'"{number:x}":"a"' for number in range(99)).encode() + b',"resource":"b"'
     element = b'{"dnsName":"a","labels":{' + labels + b"}}"
-    assert decode_endpoints(b"[" + element + b"]")[0].labels["63"] == "a"
+    assert decode_endpoints(b"[" + element + b"]")[0].resource == "b"
     with pytest.raises(TooManyError, match="so many short texts"):
         decode_endpoints(b"[" + b",".join([element] * 5000) + b"]")
 

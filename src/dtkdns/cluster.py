@@ -115,7 +115,7 @@ class Cluster:
                 return True
             if endpoint.record_type != "TXT":
                 return False
-            owned = endpoint.labels.get("ownedRecord")
+            owned = endpoint.owned
             return endpoint.owner in mapped if owned is None else names.to_ascii(owned) == owner
 
         groups: dict[str, dict[Key, Endpoint]] = {}

@@ -26,18 +26,16 @@ class Endpoint:
     targets: tuple[str, ...]
     ttl: int
     """Seconds; 0 when none was configured."""
-    labels: Mapping[str, str]
+    resource: str
+    """The Kubernetes object it was made from, as `ingress/<namespace>/<name>`; empty when not said."""
+    owned: str | None
+    """The name that a TXT of external-dns' registry is about (its label `ownedRecord`); None when not said."""
     document: bytes
-    """The JSON object as it was sent: what `GET /records` gives back."""
+    """The JSON object as it was sent, with all its labels: what `GET /records` gives back."""
 
     @property
     def record_type(self) -> str:
         return self.key[1]
-
-    @property
-    def resource(self) -> str:
-        """The Kubernetes object it was made from, as `ingress/<namespace>/<name>`; empty when not said."""
-        return self.labels.get("resource", "")
 
 
 def make_endpoint(
@@ -52,7 +50,8 @@ def make_endpoint(
     """An Endpoint from its fields, with the name normalised."""
     normalised = name.lower().removesuffix(".")  # `names.normalise`, without the time of a call
     owner = normalised if normalised.isascii() else names.to_ascii(normalised)
-    return Endpoint((normalised, record_type, set_identifier), owner, targets, ttl, labels, document)
+    resource, owned = labels.get("resource", ""), labels.get("ownedRecord")
+    return Endpoint((normalised, record_type, set_identifier), owner, targets, ttl, resource, owned, document)
 
 
 @frozen

@@ -414,6 +414,6 @@ def is_ownership(endpoint: Endpoint) -> bool:
     No face shows one.
     """
     return endpoint.key[1] == "TXT" and (
-        "ownedRecord" in endpoint.labels
+        endpoint.owned is not None
         or any(target.strip('"').startswith("heritage=external-dns") for target in endpoint.targets)
     )

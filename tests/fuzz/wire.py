@@ -166,7 +166,9 @@ def check_endpoints(endpoints: list[Endpoint], said: Any) -> None:
         assert type(endpoint.ttl) is int
         assert endpoint.ttl == (element.get("recordTTL") or 0)
         assert -(2**63) <= endpoint.ttl < 2**63
-        assert endpoint.labels == (element.get("labels") or {})
+        labels = element.get("labels") or {}
+        assert endpoint.resource == labels.get("resource", "")
+        assert endpoint.owned == labels.get("ownedRecord")
 
 
 def check_refusal(error: wire.WireError) -> None:
