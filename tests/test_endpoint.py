@@ -57,6 +57,17 @@ def test_no_name_makes_it_raise_and_the_owner_is_the_ascii_form_of_the_key(name:
     )
 
 
+@pytest.mark.parametrize("target", ["10.32.0.45", "x" * 1000])
+def test_what_is_in_common_is_kept_once_and_never_grows(target: str) -> None:
+    one, other = (
+        make_endpoint(name, "".join(["A", "AAA"]), "", (target[:5] + target[5:],), 0, {}, b"{}") for name in "ab"
+    )
+    assert one.key[1] is other.key[1]
+    assert (one.targets is other.targets) == (len(target) < 100)
+    assert one.targets == other.targets
+    assert one.owner is one.key[0]
+
+
 def test_endpoints_and_changes_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         named("foo.io").ttl = 1  # type: ignore[misc]

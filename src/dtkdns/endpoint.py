@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 from attrs import frozen
@@ -14,6 +15,10 @@ Key: TypeAlias = tuple[str, str, str]
 
 ADDRESS_TYPES = frozenset({"A", "AAAA", "CNAME"})
 """The record types that make a name resolve to an address."""
+
+_KNOWN_TYPES = {name: name for name in (*ADDRESS_TYPES, "TXT", "SRV", "NS", "PTR", "MX", "NAPTR")}
+_SHORT = 45
+"""Letters of an address at most."""
 
 
 @frozen(weakref_slot=False)
@@ -47,11 +52,20 @@ def make_endpoint(
     labels: Mapping[str, str],
     document: bytes,
 ) -> Endpoint:
-    """An Endpoint from its fields, with the name normalised."""
+    """An Endpoint from its fields, with the name normalised; what many have in common is kept once."""
     normalised = name.lower().removesuffix(".")  # `names.normalise`, without the time of a call
     owner = normalised if normalised.isascii() else names.to_ascii(normalised)
+    key = normalised, _KNOWN_TYPES.get(record_type, record_type), set_identifier
+    if len(targets) == 1 and len(targets[0]) <= _SHORT:
+        targets = _known(targets)
     resource, owned = labels.get("resource", ""), labels.get("ownedRecord")
-    return Endpoint((normalised, record_type, set_identifier), owner, targets, ttl, resource, owned, document)
+    return Endpoint(key, owner, targets, ttl, resource, owned, document)
+
+
+@lru_cache(maxsize=256)
+def _known(targets: tuple[str, ...]) -> tuple[str, ...]:
+    """The first of equal ones that are often met: most names lead to the address of the load balancer."""
+    return targets
 
 
 @frozen
