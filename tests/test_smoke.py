@@ -510,17 +510,17 @@ async def test_the_command_prints_lines_and_exits_with_a_status(
     async with running(tmp_path) as service:
         url = f"http://127.0.0.1:{service.port}"
         with pytest.raises(SystemExit) as ended:
-            await command._run(reactor, options(url, hosts_file=hosts, ingress=False))
+            await command._run(reactor, options(url, hosts_file=hosts, ingress=False, seconds=30))
         assert ended.value.code == 0
         assert capsys.readouterr().out.count("\u2713") == 13
         with pytest.raises(SystemExit) as ended:
-            await command._run(reactor, options(url))
+            await command._run(reactor, options(url, seconds=1))
         assert ended.value.code == 1
         out = capsys.readouterr().out
         assert "\u2717 the hosts file has its name: /dev/null has no line" in out
         assert out.endswith("- 1 further checks were not tried.\n")
         with pytest.raises(SystemExit) as ended:
-            await command._run(reactor, options(url, as_json=True))
+            await command._run(reactor, options(url, as_json=True, seconds=1))
         assert json.loads(capsys.readouterr().out)["ok"] is False
 
 
@@ -537,7 +537,7 @@ async def test_after_the_record_comes_the_ingress(
     async with running(tmp_path) as service:
         url = f"http://127.0.0.1:{service.port}"
         with pytest.raises(SystemExit) as ended:
-            await command._run(reactor, options(url, hosts_file=hosts))
+            await command._run(reactor, options(url, hosts_file=hosts, seconds=30))
         assert ended.value.code == 1
     assert "\u2717 kubectl creates an Ingress: kubectl says: it is create" in capsys.readouterr().out
 
