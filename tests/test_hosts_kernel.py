@@ -95,6 +95,29 @@ def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(path: Path) -> No
         assert kernel.read_all(handle, 1_000_000) == OLD * 10_000
 
 
+def test_a_file_that_holds_what_is_likely_gives_that_very_object(path: Path, kernel: Kernel) -> None:
+    large = OLD * 100_000
+    path.write_bytes(large)
+    likely, other = bytes(bytearray(large)), large[:-2] + b"#\n"
+    with kernel.opened(str(path), os.O_RDONLY) as handle:
+        assert kernel.read_all(handle, len(large), likely) is likely
+        assert kernel.read_all(handle, len(large), other) == large
+        assert kernel.read_all(handle, len(large), OLD) == large
+
+
+@pytest.mark.parametrize("text", [OLD * 2, OLD[:-1]])
+def test_a_file_that_becomes_longer_or_shorter_while_it_is_compared_is_read(path: Path, text: bytes) -> None:
+    class ChangingKernel(Kernel):
+        def status(self, handle: int) -> os.stat_result:
+            status = super().status(handle)
+            path.write_bytes(text)
+            return status
+
+    kernel = ChangingKernel()
+    with kernel.opened(str(path), os.O_RDONLY) as handle:
+        assert kernel.read_all(handle, 1_000, OLD) == text
+
+
 def test_short_writes_go_on_where_they_ended(path: Path) -> None:
     class SlowKernel(Kernel):
         def write(self, handle: int, data: memoryview, offset: int) -> int:

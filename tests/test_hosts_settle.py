@@ -50,6 +50,11 @@ def test_a_file_that_nobody_writes_is_read_at_once(path: Path, kernel: StillKern
     assert kernel.pauses == []
 
 
+def test_a_text_that_is_the_likely_one_is_that_very_object(path: Path, kernel: StillKernel) -> None:
+    likely = bytes(bytearray(OLD))
+    assert read_settled(kernel, str(path), likely=likely)[0].text is likely
+
+
 def test_the_lease_and_the_file_are_let_go(path: Path, kernel: StillKernel) -> None:
     before = len(os.listdir("/proc/self/fd"))
     read_settled(kernel, str(path))

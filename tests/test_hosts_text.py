@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dtkdns.hosts.entries import Entries, Entry, make_entry
-from dtkdns.hosts.text import Block, read, remove, splice
+from dtkdns.hosts.markers import untouched
+from dtkdns.hosts.text import Block, put_in, read, remove, splice
 
 MINE = "0123abcd"
 MARKER = re.compile(
@@ -146,7 +147,7 @@ def test_what_was_put_in_is_read_back_whole(text: bytes, found: Entries) -> None
     else:
         assert (block.state, block.intact) == (MINE, True)
         assert block.lines == tuple(lines_of(spliced.block)[1:-1])
-        assert set(block.lines) <= set(lines_of(b"".join(found.lines({}))))
+        assert set(block.lines) <= set(lines_of(found.lines({})))
 
 
 @settings(max_examples=150, deadline=None)
@@ -155,7 +156,10 @@ def test_knowing_our_block_makes_no_difference_while_nobody_touches_it(
     text: bytes, found: Entries, following: Entries
 ) -> None:
     spliced = splice(text, found, MINE)
-    assert splice(spliced.text, following, MINE, spliced.block) == splice(spliced.text, following, MINE)
+    expected = splice(spliced.text, following, MINE)
+    assert splice(spliced.text, following, MINE, spliced.block) == expected
+    pieces = untouched(spliced.text, spliced.start, spliced.stop)
+    assert pieces is None or put_in(pieces, following, MINE) == expected
 
 
 # Where the block stands
@@ -474,11 +478,12 @@ def test_entries_hold_what_was_put_last_however_many_were_put_at_once(
         entries.update(changes)  # type: ignore[arg-type]
         model.update(changes)  # type: ignore[arg-type]
         model = {name: entry for name, entry in model.items() if entry}
-        assert entries.lines({}) == [model[name].lines for name in sorted(model)]
+        assert entries.lines({}) == b"".join([model[name].lines for name in sorted(model)])
+        assert entries.count == len(lines_of(entries.lines({})))
         assert all(entries.get(name) == model.get(name) for name in changes)
 
 
 def test_lines_given_instead_take_the_place_of_a_names_own() -> None:
     found = entries(a="10.0.0.1", b="10.0.0.2", c="10.0.0.3")
-    own = found.lines({})
-    assert found.lines({"b.dtk.io": b"x\n", "c.dtk.io": b""}) == [own[0], b"x\n"]
+    own = lines_of(found.lines({}))
+    assert found.lines({"b.dtk.io": b"x\n", "c.dtk.io": b""}) == own[0] + b"x\n"

@@ -161,6 +161,13 @@ def test_the_comment_names_a_cluster_other_than_the_default(parts: Parts) -> Non
     assert "10.0.0.1 foo.dtk.io # lab ingress/a/b\n" in text
 
 
+def test_between_two_writes_the_text_is_kept_once(tmp_path: Path) -> None:
+    block = HostsBlock(hosts_file(tmp_path / "hosts", StillKernel()), "0123abcd")
+    for name in ("foo.dtk.io", "foo.dtk.io", "bar.dtk.io"):
+        written = block.write({name: shown(name)})
+        assert written.edited.text is written.spliced.text
+
+
 def test_what_is_already_there_is_not_written_again(parts: Parts) -> None:
     parts.shown_now(shown("foo.dtk.io"))
     before = parts.path.stat()

@@ -15,7 +15,7 @@ import pytest
 from pytest_twisted import ensureDeferred
 
 from dtkdns import projection, provider, wire
-from dtkdns.hosts import entries, text
+from dtkdns.hosts import text, writer
 from dtkdns.store import SQLiteStore
 from dtkdns.web import webhook
 from process import call
@@ -93,7 +93,7 @@ def test_one_change_writes_the_hosts_file_once_and_two_pages_of_the_database(tra
 
 def test_one_change_makes_a_bounded_number_of_system_calls(trace: Trace) -> None:
     calls = trace.between(*CHANGE).calls()
-    assert calls.total() <= 110  # 80, of which some tell in how many pieces inotify had its events
+    assert calls.total() <= 110  # 77, of which some tell in how many pieces inotify had its events
     assert calls["openat"] <= 6  # 6
     assert calls["pread64"] <= 4  # 4
     assert calls["renameat2"] == 1
@@ -165,7 +165,7 @@ async def test_a_change_is_decoded_computed_and_rendered_for_what_it_names_alone
     decoder = CountedDecoder(wire._endpoint)
     monkeypatch.setattr(wire, "_endpoint", decoder)
     computed = counted(monkeypatch, projection, "_compute")
-    rendered = counted(monkeypatch, entries, "_lines")
+    rendered = counted(monkeypatch, writer, "make_entry")
     async with running(tmp_path) as service:
         assert (await service.change(**LOAD)).status == 204
         assert (decoder.decode.since(), computed.since(), rendered.since()) == (2 * NAMES, 2 * NAMES, NAMES)
@@ -184,7 +184,7 @@ async def test_a_move_of_every_name_renders_each_once_and_decodes_none(
         decoder = CountedDecoder(wire._endpoint)
         monkeypatch.setattr(wire, "_endpoint", decoder)
         computed = counted(monkeypatch, projection, "_compute")
-        rendered = counted(monkeypatch, entries, "_lines")
+        rendered = counted(monkeypatch, writer, "make_entry")
         assert (await service.call("POST", "/clusterip", b"192.168.122.167")).status == 200
         assert (decoder.decode.since(), computed.since(), rendered.since()) == (0, NAMES, NAMES)
 

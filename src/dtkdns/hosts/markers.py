@@ -47,17 +47,16 @@ Pieces: TypeAlias = list[bytes | Region]
 """A text in order: stretches of others as bytes, and what is ours."""
 
 
-def render(lines: list[bytes], count: int, state: str, *, newline_added: bool) -> bytes:
-    """The block with its markers; `count` is the number of lines in all."""
-    body = b"".join(lines)
+def render(lines: bytes, count: int, state: str, *, newline_added: bool) -> tuple[bytes, bytes, bytes]:
+    """The block in three parts, the lines between its markers; `count` is the number of lines."""
     newline = "added" if newline_added else "kept"
     facts = b"state=%s lines=%d check=%s newline=%s" % (
         state.encode("ascii"),
         count,
-        _digest(body),
+        _digest(lines),
         newline.encode("ascii"),
     )
-    return b"".join([_BEGIN, facts, _NOTE, b"\n", body, _END, facts, b"\n"])
+    return b"".join([_BEGIN, facts, _NOTE, b"\n"]), lines, b"".join([_END, facts, b"\n"])
 
 
 def _digest(body: bytes) -> bytes:
@@ -65,17 +64,17 @@ def _digest(body: bytes) -> bytes:
     return b"%08x%08x" % (zlib.crc32(body), len(body))
 
 
-def _parse_untouched(text: bytes, known: bytes | None) -> Pieces | None:
-    """What `parse` gives for a text whose one block is as we left it, without a look at each line."""
-    start = text.find(_BEGIN)
-    if not known or start < 0 or not text.startswith(known, start):
-        return None
-    before, after = text[:start], text[start + len(known) :]
-    if before[-1:] not in {b"", b"\n"}:
+def untouched(text: bytes, start: int, stop: int) -> Pieces | None:
+    """What `parse` gives for a text with a block as it was written, and nothing else that is like one.
+
+    None where that is not all there is to it.
+    """
+    before, after = text[:start], text[stop:]
+    if start == stop or before[-1:] not in {b"", b"\n"}:
         return None
     if any(word in part for word in (_BEGIN, _END) for part in (before, after)):
         return None
-    begin = _find_markers(known[: known.index(b"\n") + 1])[0]
+    begin = _find_markers(text[start : text.index(b"\n", start) + 1])[0]
     return [piece for piece in (before, Region(begin, True, ()), after) if piece != b""]
 
 
@@ -85,11 +84,13 @@ def parse(text: bytes, known: bytes | None) -> Pieces:
     `known` is the block that we wrote last, where that is known: only its lines are then taken for ours in a block
     that somebody changed.
     """
-    untouched = _parse_untouched(text, known)
-    if untouched is not None:
-        return untouched
+    start = text.find(_BEGIN)
+    if known and start >= 0 and text.startswith(known, start):
+        pieces = untouched(text, start, start + len(known))
+        if pieces is not None:
+            return pieces
     markers = _find_markers(text)
-    pieces: Pieces = []
+    pieces = []
     at = 0
     for index, marker in enumerate(markers):
         if marker.start < at:

@@ -84,7 +84,7 @@ def put(kernel: Kernel, target: str, expected: Version, new: bytes) -> Renamed |
         kernel.sync_directory(os.path.dirname(target))
         if displaced is None:
             return Renamed(kernel.status(handle), expected if expected.status is None else None, None)
-        version = _look_at(kernel, displaced, target)
+        version = _look_at(kernel, displaced, target, expected.text)
         _copy_attributes(kernel, displaced, handle)  # somebody may have changed them in the last moment
         if version.text != expected.text:
             return Renamed(kernel.status(handle), version, displaced)
@@ -199,13 +199,13 @@ def _link_and_rename(kernel: Kernel, complete: str, target: str, expected: os.st
     return kept
 
 
-def _look_at(kernel: Kernel, displaced: str, target: str) -> Version:
+def _look_at(kernel: Kernel, displaced: str, target: str, likely: bytes) -> Version:
     """What the displaced file holds, once nobody writes it any more.
 
     What is no text of a hosts file was put there by somebody in the last moment: it goes back to its place.
     """
     try:
-        return read_settled(kernel, displaced)[0]
+        return read_settled(kernel, displaced, likely=likely)[0]
     except HostsFileError as error:
         back: Exception = error
     except OSError as error:

@@ -67,8 +67,8 @@ class HostsFile:
     _memory: Memory = field(factory=Memory, init=False)
     _written: float | None = field(default=None, init=False)
     """When we last wrote it (seconds of the kernel's clock)."""
-    _usual: int = field(default=0, init=False)
-    """Bytes of it when it was last read or written."""
+    _last: bytes = field(default=b"", init=False)
+    """Its text when it was last read or written."""
     _displaced: list[str] = field(factory=list, init=False)
     """Files that a crash left, whose lines are owed."""
     _journal_owed: bool = field(default=False, init=False)
@@ -129,7 +129,7 @@ class HostsFile:
             if new == current.text:
                 self._sync(target)
                 self._settle_debts()
-                return self._edited(current, way)
+                return self._edited(Version(new, current.status), way)
             self._unsynced = True
             put = self._put(target, current, new, build)
             self._written = self._kernel.now()
@@ -152,12 +152,12 @@ class HostsFile:
         return self._edited(current, way, settled=False)
 
     def _edited(self, current: Version, way: str, *, settled: bool = True) -> Edited:
-        self._usual = len(current.text)
+        self._last = current.text
         signature = Signature.of(current.status) if current.status is not None else None
         return Edited(current.text, bool(way), way, signature, tuple(self._limits), settled)
 
     def _settled(self, target: str) -> Version:
-        version, leases = read_settled(self._kernel, target, self._usual)
+        version, leases = read_settled(self._kernel, target, len(self._last), self._last)
         if not leases:
             self._limits[_NO_LEASES] = None
         return version

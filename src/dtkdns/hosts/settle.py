@@ -26,15 +26,19 @@ _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.02
 
 
-def read_settled(kernel: Kernel, path: str, usual: int = 0, *, torn: bool = False) -> tuple[Version, bool]:
+def read_settled(
+    kernel: Kernel, path: str, usual: int = 0, likely: bytes = b"", *, torn: bool = False
+) -> tuple[Version, bool]:
     """The file's version, once nobody has it open for writing; and whether leases work.
 
     Where somebody keeps it open for longer than `SETTLE_SECONDS`, it has to read the same twice; after twice that
     time it is taken as it is.
 
     A file that is gone, or less than half of its `usual` size (bytes), may be about to be written: it has to stay
-    so for a moment. An absent one has an empty text. NUL bytes are let through where the file may be `torn` by a
-    power cut. Raises `HostsFileError` for what is no text of a hosts file, and `OSError`.
+    so for a moment. An absent one has an empty text. A text that is the `likely` one is that very object, so that
+    to compare them takes no time. NUL bytes are let through where the file may be `torn` by a power cut.
+
+    Raises `HostsFileError` for what is no text of a hosts file, and `OSError`.
     """
     until = kernel.now() + SETTLE_SECONDS
     leases = True
@@ -43,7 +47,7 @@ def read_settled(kernel: Kernel, path: str, usual: int = 0, *, torn: bool = Fals
     while True:
         late = kernel.now() >= until
         over = kernel.now() >= until + SETTLE_SECONDS
-        found = _read(kernel, path, wait=not late, torn=torn)
+        found = _read(kernel, path, likely, wait=not late, torn=torn)
         if found is not None:
             version, lease = found
             leases = leases and lease is not Lease.NONE
@@ -59,7 +63,7 @@ def _alike(one: Version, other: Version) -> bool:
     return one.text == other.text and (one.status is None) == (other.status is None)
 
 
-def _read(kernel: Kernel, path: str, *, wait: bool, torn: bool) -> tuple[Version, Lease] | None:
+def _read(kernel: Kernel, path: str, likely: bytes, *, wait: bool, torn: bool) -> tuple[Version, Lease] | None:
     """The version that is there now; None when somebody is writing it and that is to be waited for."""
     try:
         handle = kernel.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -76,10 +80,10 @@ def _read(kernel: Kernel, path: str, *, wait: bool, torn: bool) -> tuple[Version
         status = kernel.status(handle)
         if not stat.S_ISREG(status.st_mode):
             raise HostsFileError(f"{path} is not a regular file: give another --hosts-file.")
-        text = kernel.read_all(handle, MAX_SIZE)
+        text = kernel.read_all(handle, MAX_SIZE, likely)
         if len(text) > MAX_SIZE:
             raise HostsFileError(f"{path} has more than {MAX_SIZE} bytes: it is left as it is.")
-        if b"\0" in text and not torn:
+        if text is not likely and b"\0" in text and not torn:
             raise HostsFileError(
                 f"{path} holds NUL bytes, behind which programs read nothing: it is left as it is. Remove them:"
                 f" tr -d '\\000' < {path} > hosts.new, look at it, and put it in the place of {path}."

@@ -32,15 +32,22 @@ class Block:
 class Spliced:
     """A hosts file's text with the block put in."""
 
-    text: bytes
+    text: bytes = field(repr=False)
     shadowed: Mapping[str, str]
     """Name to the addresses that the user's own lines give it, where they are not ours; it is left out."""
     moved_out: tuple[bytes, ...]
     """Lines of others that stood inside the block."""
-    block: bytes = field(repr=False)
-    """What is now ours in it: to tell our lines from those of others the next time."""
+    start: int
+    """Where the block stands in it: here it begins,"""
+    stop: int
+    """and here it ends; no further on where there is none."""
     taken_over: str = ""
     """The state that the block belonged to before, where that was another one."""
+
+    @property
+    def block(self) -> bytes:
+        """What is now ours in it: to tell our lines from those of others the next time."""
+        return self.text[self.start : self.stop]
 
 
 def splice(text: bytes, entries: Entries, state: str, known: bytes | None = None) -> Spliced:
@@ -49,18 +56,22 @@ def splice(text: bytes, entries: Entries, state: str, known: bytes | None = None
     `state` is eight hexadecimal digits. `known` is the block that we wrote last, where that is known: only its
     lines are then taken for ours in a block that somebody changed.
     """
-    pieces = parse(text, known)
+    return put_in(parse(text, known), entries, state)
+
+
+def put_in(pieces: Pieces, entries: Entries, state: str) -> Spliced:
+    """`splice`, for a text that is parsed."""
     moved_out = tuple(line for piece in pieces if isinstance(piece, Region) for line in piece.others)
     foreign = b"".join([piece for piece in pieces if isinstance(piece, bytes)])
     lines, count, shadowed = _wanted_lines(entries, foreign)
     states = [piece.marker.state for piece in pieces if isinstance(piece, Region)]
     taken_over = next((other for other in states if other != state), "")
     if not lines:
-        return Spliced(_without_blocks(pieces)[0], shadowed, moved_out, b"", taken_over)
+        return Spliced(take_out(pieces), shadowed, moved_out, 0, 0, taken_over)
     place = next((i for i, piece in enumerate(pieces) if isinstance(piece, Region)), None)
     if place is None:
-        added = bool(text) and not text.endswith(b"\n")
-        before, after = text + b"\n" * added, b""
+        added = bool(foreign) and not foreign.endswith(b"\n")
+        before, after = foreign + b"\n" * added, b""
     else:
         region = pieces[place]
         assert isinstance(region, Region)  # noqa: S101 (for the type checker)
@@ -68,7 +79,8 @@ def splice(text: bytes, entries: Entries, state: str, known: bytes | None = None
         after, newline_left = _without_blocks(pieces[place + 1 :])
         added = region.marker.newline_added or newline_left
     block = render(lines, count, state, newline_added=added)
-    return Spliced(b"".join([before, block, after]), shadowed, moved_out, block, taken_over)
+    text = b"".join([before, *block, after])
+    return Spliced(text, shadowed, moved_out, len(before), len(text) - len(after), taken_over)
 
 
 def remove(text: bytes, known: bytes | None = None) -> bytes:
@@ -76,7 +88,12 @@ def remove(text: bytes, known: bytes | None = None) -> bytes:
 
     `known` is the block that we wrote last, where that is known.
     """
-    return _without_blocks(parse(text, known))[0]
+    return take_out(parse(text, known))
+
+
+def take_out(pieces: Pieces) -> bytes:
+    """`remove`, for a text that is parsed."""
+    return _without_blocks(pieces)[0]
 
 
 def read(text: bytes) -> Block | None:
@@ -87,7 +104,7 @@ def read(text: bytes) -> Block | None:
     return None
 
 
-def _wanted_lines(entries: Entries, foreign: bytes) -> tuple[list[bytes], int, dict[str, str]]:
+def _wanted_lines(entries: Entries, foreign: bytes) -> tuple[bytes, int, dict[str, str]]:
     """The lines for the block, their number, and the names that lines of others give another address."""
     instead: dict[str, bytes] = {}
     shadowed: dict[str, str] = {}

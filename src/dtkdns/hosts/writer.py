@@ -14,8 +14,9 @@ from dtkdns import names
 from dtkdns.cluster import DEFAULT
 from dtkdns.hosts.entries import Entries, Entry, make_entry
 from dtkdns.hosts.faults import HostsFileError
+from dtkdns.hosts.markers import Pieces, parse, untouched
 from dtkdns.hosts.replace import Edited, HostsFile
-from dtkdns.hosts.text import Spliced, remove, splice
+from dtkdns.hosts.text import Spliced, put_in, take_out
 from dtkdns.hosts.versions import Signature
 from dtkdns.projection import HOSTS_FACE, Projection, Shown
 from dtkdns.status import HostsStatus, PartStatus, utc
@@ -47,8 +48,7 @@ class HostsBlock:
         self._file = file
         self._state = state
         self._entries = Entries()
-        self._known: bytes | None = None
-        self._left: bytes | None = None
+        self._last: Spliced | None = None
         """The text as it was left."""
 
     def write(self, changes: Mapping[str, Shown | None]) -> _Written:
@@ -58,21 +58,25 @@ class HostsBlock:
         """
         self._entries.update({name: _entry(shown) for name, shown in changes.items()})
         spliced: list[Spliced] = []
-        foreign_edits, left = 0, self._left
+        foreign_edits, last = 0, self._last
 
-        def known() -> bytes | None:
-            return spliced[-1].block if spliced else self._known or self._file.ours
+        def parsed(text: bytes) -> Pieces:
+            known = None
+            if last is not None:
+                if text is last.text and (pieces := untouched(text, last.start, last.stop)) is not None:
+                    return pieces
+                known = last.block
+            return parse(text, known if known or spliced else self._file.ours)
 
         def transform(text: bytes) -> bytes:
-            nonlocal foreign_edits, left
-            foreign_edits += left is not None and text != left
-            spliced.append(splice(text, self._entries, self._state, known()))
-            left = spliced[-1].text
-            return left
+            nonlocal foreign_edits, last
+            foreign_edits += last is not None and text != last.text
+            last = put_in(parsed(text), self._entries, self._state)
+            spliced.append(last)
+            return last.text
 
-        edited = self._file.edit(transform, lambda text: remove(text, known()))
-        self._known = known()
-        self._left = left
+        edited = self._file.edit(transform, lambda text: take_out(parsed(text)))
+        self._last = last
         taken_over = next((one.taken_over for one in spliced if one.taken_over), "")
         moved_out = dict.fromkeys(line for one in spliced for line in one.moved_out)
         whole = evolve(spliced[-1], taken_over=taken_over, moved_out=tuple(moved_out))
