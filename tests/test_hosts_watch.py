@@ -127,6 +127,32 @@ async def test_a_burst_of_changes_is_one(watched: Watched) -> None:
 
 
 @ensureDeferred
+async def test_what_happens_until_the_file_is_looked_at_wakes_nobody(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[inotify.INotify] = []
+    real = inotify.INotify.doRead
+    monkeypatch.setattr(inotify.INotify, "doRead", lambda notifier: (read.append(notifier), real(notifier))[1])
+    watched.watch.start()
+    watched.append()
+    await turns()
+    begun = len(read)
+    for how in (watched.replace, watched.append, watched.change_mode, watched.replace):
+        how()
+        await turns()
+    assert len(read) == begun
+    watched.clock.advance(SETTLE_SECONDS)
+    assert len(read) == begun + 2
+    await turns()
+    watched.clock.advance(SETTLE_SECONDS)
+    assert watched.changes == 1
+    await watched.noticed(watched.append)
+    assert watched.changes == 2
+    watched.watch.stop()
+    await turns()
+
+
+@ensureDeferred
 async def test_other_files_in_the_directory_are_nobodys_business(watched: Watched) -> None:
     watched.watch.start()
     await watched.unnoticed(lambda: (watched.path.parent / "resolv.conf").write_bytes(b"#"))

@@ -93,7 +93,7 @@ def test_one_change_writes_the_hosts_file_once_and_two_pages_of_the_database(tra
 
 def test_one_change_makes_a_bounded_number_of_system_calls(trace: Trace) -> None:
     calls = trace.between(*CHANGE).calls()
-    assert calls.total() <= 110  # 77, of which some tell in how many pieces inotify had its events
+    assert calls.total() <= 95  # 74, of which some tell in how many pieces inotify had its events
     assert calls["openat"] <= 6  # 6
     assert calls["pread64"] <= 4  # 4
     assert calls["renameat2"] == 1

@@ -62,25 +62,20 @@ class HostsWatch:
         kernel has no room for more watches (inotify(7), `max_user_watches`), the poll has to do.
         """
         target = self._file.target
-        mask = (
-            inotify.IN_CLOSE_WRITE
-            | inotify.IN_MOVED_TO
-            | inotify.IN_MOVED_FROM
-            | inotify.IN_DELETE
-            | inotify.IN_ATTRIB
-            | inotify.IN_MODIFY
-        )
         name = os.path.basename(target).encode()
+        moved = inotify.IN_MOVED_TO | inotify.IN_MOVED_FROM | inotify.IN_DELETE | inotify.IN_CLOSE_WRITE
+        written = inotify.IN_MODIFY | inotify.IN_CLOSE_WRITE | inotify.IN_ATTRIB
 
         def happened(_ignored: object, path: FilePath[bytes], _mask: int) -> None:
             if path.basename() == name:
                 self._soon()
 
-        for watched in (os.path.dirname(target), target):
+        for watched, mask in ((os.path.dirname(target), moved), (target, written)):
             current = self._notifiers.get(watched)
-            if (current is not None and current.connected and not current.disconnecting) or not os.path.exists(
-                watched
-            ):
+            if current is not None and current in self._listening():
+                current.startReading()
+                continue
+            if not os.path.exists(watched):
                 continue
             try:
                 notifier = inotify.INotify()
@@ -98,15 +93,26 @@ class HostsWatch:
         """Watch no longer."""
         if self._poll.running:
             self._poll.stop()
-        if self._settling is not None and self._settling.active():
+        if self._settling is not None:
             self._settling.cancel()
+            self._settling = None
         while self._notifiers:
             self._notifiers.popitem()[1].loseConnection()
 
     def _soon(self) -> None:
-        if self._settling is None or not self._settling.active():
+        """Look at the file in a moment; what happens until then is read in one piece."""
+        if self._settling is None:
             self._settling = self._clock.callLater(SETTLE_SECONDS, self._settled)
+            for notifier in self._listening():
+                notifier.stopReading()
 
     def _settled(self) -> None:
+        for notifier in self._listening():
+            notifier.doRead()
+        self._settling = None
         self._listen()
         self._changed()
+
+    def _listening(self) -> list[INotify]:
+        """The notifiers that still are: the descriptors of others may be somebody else's by now."""
+        return [one for one in self._notifiers.values() if one.connected and not one.disconnecting]
