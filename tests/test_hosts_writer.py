@@ -161,10 +161,14 @@ def test_the_comment_names_a_cluster_other_than_the_default(parts: Parts) -> Non
     assert "10.0.0.1 foo.dtk.io # lab ingress/a/b\n" in text
 
 
-def test_between_two_writes_the_text_is_kept_once(tmp_path: Path) -> None:
-    block = HostsBlock(hosts_file(tmp_path / "hosts", StillKernel()), "0123abcd")
+@pytest.mark.parametrize("way", ["rename", "in place"])
+def test_between_two_writes_the_text_is_kept_once(path: Path, kernel: StillKernel, way: str) -> None:
+    if way != "rename":
+        kernel.fail("exchange", errno.EBUSY)
+    block = HostsBlock(hosts_file(path, kernel), "0123abcd")
     for name in ("foo.dtk.io", "foo.dtk.io", "bar.dtk.io"):
         written = block.write({name: shown(name)})
+        assert written.edited.way.startswith(way) or not written.edited.changed
         assert written.edited.text is written.spliced.text
 
 

@@ -142,7 +142,7 @@ def overwrite(
         overwriting = _overwriting(path, expected.text, build(expected.text))
         journal.begin(overwriting)
         alone = _lease(kernel, handle)
-        found = kernel.read_all(handle, MAX_SIZE)
+        found = kernel.read_all(handle, MAX_SIZE, expected.text)
         if found != expected.text:
             if not alone:
                 journal.end()

@@ -156,8 +156,9 @@ class HostsFile:
         signature = Signature.of(current.status) if current.status is not None else None
         return Edited(current.text, bool(way), way, signature, tuple(self._limits), settled)
 
-    def _settled(self, target: str) -> Version:
-        version, leases = read_settled(self._kernel, target, len(self._last), self._last)
+    def _settled(self, target: str, likely: bytes | None = None) -> Version:
+        likely = self._last if likely is None else likely
+        version, leases = read_settled(self._kernel, target, len(self._last), likely)
         if not leases:
             self._limits[_NO_LEASES] = None
         return version
@@ -182,7 +183,7 @@ class HostsFile:
         except rename.RenameImpossibleError as reason:
             if not inplace.overwrite(self._kernel, self.journal, target, current, again):
                 return None
-            version = self._settled(target)
+            version = self._settled(target, written[-1])
             came = None if version.text == written[-1] else version.text
             return _Put(f"in place (because {reason})", version, came)
         if renamed is None:
