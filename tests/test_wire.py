@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dtkdns import wire
-from dtkdns.allowance import MOST_ENDPOINTS, TooManyError
+from dtkdns.allowance import LARGE_ENDPOINT, MOST_ENDPOINTS, Allowance, TooManyError
 from dtkdns.endpoint import Changes, Endpoint
 from dtkdns.slices import STRIDE, at_once
 from dtkdns.wire import WireError
@@ -520,6 +521,79 @@ def test_what_was_decoded_is_given_back_byte_for_byte(documents: list[bytes], sp
     assert wire.decode_changes(b'{"create":' + body + b"}").create == tuple(endpoints)
 
 
+NESTED = [
+    b'{"dnsName":"a","x":[{"dnsName":"b"},{"dnsName":"c"}]}',
+    b'{"dnsName":"a","x":"},{\\"dnsName\\":"}',
+    b'{"dnsName":"a","x":{"y":[{} , \n{ "dnsName":1}]},"z":"\\\\"}',
+    b'{"dnsName":"a","x":[[{"dnsName":"b"},{"dnsName":"c"}]],"recordTTL":"1"}',
+    b'{"dnsName":"a","labels":{"a":"},{","b":"dnsName"}}',
+    b'{"x":"},{","dnsName":"a"}',
+]
+"""Endpoints in which there seems to be the end of one, or nearly."""
+
+
+@given(
+    st.lists(st.one_of(good_documents(), st.sampled_from([FOO, b'{"dnsName":"a"}', *NESTED])), max_size=8),
+    st.sampled_from([b"", b" ", b"\r\n\t", b"\x0b"]),
+    st.integers(10, 120),
+    st.data(),
+)
+@settings(max_examples=400, deadline=None)
+def test_a_list_that_is_cut_to_pieces_is_read_as_the_whole_is(
+    documents: list[bytes], space: bytes, piece: int, data: st.DataObject
+) -> None:
+    body = body_of(documents, space)
+    if data.draw(st.booleans()):
+        at = data.draw(st.integers(0, len(body)))
+        body = (
+            body[:at]
+            + data.draw(st.sampled_from([b"", b"\xff", b'"', b"{", b"]", b"},{", b"1,"]))
+            + body[at + 1 :]
+        )
+    whole = refusal(decode_endpoints, body)
+    with mock.patch.object(wire, "_PIECE", piece):
+        assert (refusal(decode_endpoints, body) is None) == (whole is None)
+        assert (refusal(wire.decode_changes, b'{"create":' + body + b"}") is None) == (whole is None)
+        if whole is None:
+            pieces = decode_endpoints(body)
+    if whole is None:
+        assert pieces == decode_endpoints(body)
+
+
+@pytest.mark.parametrize("space", [b"", b" ", b"\n  "])
+def test_a_long_list_is_read_in_pieces(space: bytes) -> None:
+    documents = [FOO.replace(b"Foo", b"%d" % number) for number in range(5000)] + NESTED[:3]
+    body = body_of(documents, space)
+    found = [some for some in wire._splitting(body, "The body", Allowance.of(body)) if some]
+    assert all(sum(map(len, some)) < 150_000 for some in found)
+    assert [bytes(document) for some in found for document in some] == documents
+    assert len(found) < len(documents) / 100
+
+
+def test_what_is_no_json_in_a_long_list_is_said_with_its_place_in_the_whole() -> None:
+    body = body_of([FOO] * 5000)
+    for bad in (b"\x01", b'"'):
+        for at in (10, len(body) // 2, len(body) - 10):
+            with pytest.raises(
+                WireError, match=r"^The body is not a JSON array of endpoints: .* \(byte (\d+)\)"
+            ) as said:
+                decode_endpoints(body[:at] + bad + body[at:])
+            found = re.search(r"byte (\d+)", str(said.value))
+            assert found is not None
+            assert abs(int(found[1]) - at) < 200
+    with pytest.raises(WireError, match=r"external-dns could read back: Expected `object`, got `null`\.$"):
+        decode_endpoints(body_of([FOO, FOO, b"null"] * 5000))
+
+
+def test_a_long_body_that_is_not_unicode_is_refused_with_the_place() -> None:
+    start = b'{"x":"' + "\u00fc\U0001f600".encode() * 50_000
+    assert wire.decode_changes(start + b'"}') == Changes()
+    with pytest.raises(WireError, match=rf"^The body is not UTF-8: invalid start byte at byte {len(start)}\.$"):
+        wire.decode_changes(start + b'\xff"}')
+    with pytest.raises(WireError, match=r"^The body is not UTF-8: unexpected end of data at byte \d+\.$"):
+        wire.decode_changes(start[:-1])
+
+
 @given(any_endpoints())
 @example({"dnsName": "a", "recordTTL": 300.0})
 @example({"providerSpecific": [{"NAME": "a"}]})
@@ -633,11 +707,25 @@ def test_millions_of_empty_objects_are_refused() -> None:
 
 
 def test_small_endpoints_that_hold_nearly_nothing_but_short_texts_are_refused() -> None:
-    labels = ",".join(f'"{number:x}":"a"' for number in range(99)).encode() + b',"resource":"b"'
-    element = b'{"dnsName":"a","labels":{' + labels + b"}}"
-    assert decode_endpoints(b"[" + element + b"]")[0].resource == "b"
+    texts = b",".join(b'"%x"' % number for number in range(100))
+    element = b'{"dnsName":"a","targets":[' + texts + b"]}"
+    assert decode_endpoints(b"[" + element + b"]")[0].targets[99] == "63"
     with pytest.raises(TooManyError, match="so many short texts"):
-        decode_endpoints(b"[" + b",".join([element] * 5000) + b"]")
+        decode_endpoints(b"[" + b",".join([element] * 10_000) + b"]")
+
+
+def test_labels_are_not_kept_and_small_endpoints_may_hold_very_many_of_them() -> None:
+    labels = b",".join(b'"%x":"a"' % number for number in range(100)) + b',"resource":"b"'
+    element = b'{"dnsName":"a","labels":{' + labels + b"}}"
+    assert decode_endpoints(b"[" + b",".join([element] * 10_000) + b"]")[-1].resource == "b"
+
+
+def test_large_endpoints_that_hold_nearly_nothing_but_labels_are_refused() -> None:
+    labels = b",".join(b'"%x":"a"' % number for number in range(5000))
+    element = b'{"labels":{' + labels + b"}}"
+    assert len(element) < LARGE_ENDPOINT
+    with pytest.raises(TooManyError, match="so many short texts"):
+        decode_endpoints(b"[" + b",".join([element] * 100) + b"]")
 
 
 def test_a_large_endpoint_is_refused_before_its_short_texts_fill_the_memory() -> None:

@@ -11,8 +11,9 @@ from attrs import define
 MOST_ENDPOINTS = 400_000
 """Endpoints in one body, in all its lists: each update is two."""
 TARGET = 70
-LABEL = 180
 """Bytes for the objects of one."""
+LABEL = 180
+"""Bytes for the objects of one, while its endpoint is decoded."""
 LARGE_ENDPOINT = 64 * 1024
 """Bytes of a document from which on it counts what is needed only while it is decoded."""
 TOO_DENSE = (
@@ -56,8 +57,12 @@ class Allowance:
         self.endpoints -= number
         if self.endpoints < 0:
             raise TooManyError(f"The body holds more than {MOST_ENDPOINTS} endpoints, the most that can be kept.")
-        self.memory -= self.objects * number
-        if self.memory < 0:
+        self.take(self.objects * number)
+
+    def take(self, memory: int, meanwhile: int = 0) -> None:
+        """Bytes for what is kept; `meanwhile` so many more have to be left. Raises `TooManyError`."""
+        self.memory -= memory
+        if self.memory < meanwhile:
             raise TooManyError(TOO_DENSE)
 
 

@@ -7,7 +7,9 @@ single unreadable element in `GET /records` would end every external-dns at ever
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from codecs import utf_8_decode
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from io import BytesIO
 from itertools import islice
@@ -20,9 +22,7 @@ from dtkdns.allowance import (
     LABEL,
     LARGE_ENDPOINT,
     TARGET,
-    TOO_DENSE,
     Allowance,
-    TooManyError,
     require_modest,
     require_room,
 )
@@ -155,6 +155,11 @@ _any_endpoint = msgspec.json.Decoder(_AnyEndpoint)
 _endpoint_keys = msgspec.json.Decoder(dict[_EndpointKey, msgspec.Raw])
 _provider_specific_keys = msgspec.json.Decoder(_ProviderSpecificKeys)
 
+_PIECE = 64 * 1024
+"""Bytes of a list from which on it is cut between two endpoints."""
+_BETWEEN = re.compile(rb'\}[ \t\r\n]*,[ \t\r\n]*(?=\{[ \t\r\n]*"dnsName")')
+"""What is between two endpoints as external-dns sends them."""
+
 _JSON_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -197,13 +202,14 @@ def decoding_desired(body: bytes) -> Steps[Desired]:
     Raises `WireError` and `TooManyError`.
     """
     allowance = Allowance.of(body)
-    documents = yield from _splitting(body, "The body", allowance)
     keys: list[Key] = []
-    for first in range(0, len(documents), STRIDE):
+    documents: list[msgspec.Raw] = []
+    for some in _splitting(body, "The body", allowance):
         yield
+        documents += some
         keys += [
             (normalise(fields.dnsName), fields.recordType, fields.setIdentifier)
-            for fields in _read(documents[first : first + STRIDE], allowance)
+            for fields in _read(some, allowance)
         ]
     return Desired(keys, documents)
 
@@ -218,8 +224,8 @@ def decode_changes(body: bytes) -> Changes:
 
 def decoding_changes(body: bytes) -> Steps[Changes]:
     """`decode_changes` in steps."""
-    _require_utf8(body)
-    yield
+    if not body.isascii():
+        yield from _requiring_utf8(body)
     try:
         lists = _lists.decode(body)
     except _JSON_FAULTS as error:
@@ -252,11 +258,10 @@ def encode_filter(domains: Iterable[str]) -> bytes:
 
 def _decoding_list(body: bytes | msgspec.Raw, what: str, allowance: Allowance) -> Steps[list[Endpoint]]:
     """The endpoints of a JSON array, each with a copy of its bytes, so that it does not keep the body alive."""
-    documents = list(map(bytes, (yield from _splitting(body, what, allowance))))
     endpoints: list[Endpoint] = []
-    for first in range(0, len(documents), STRIDE):
+    for raws in _splitting(body, what, allowance):
         yield
-        some = documents[first : first + STRIDE]
+        documents = list(map(bytes, raws))
         endpoints += [
             make_endpoint(
                 fields.dnsName,
@@ -267,56 +272,92 @@ def _decoding_list(body: bytes | msgspec.Raw, what: str, allowance: Allowance) -
                 fields.labels,
                 document,
             )
-            for fields, document in zip(_read(some, allowance), some, strict=True)
+            for fields, document in zip(_read(documents, allowance), documents, strict=True)
         ]
     return endpoints
 
 
-def _splitting(body: bytes | msgspec.Raw, what: str, allowance: Allowance) -> Steps[list[msgspec.Raw]]:
-    """The elements of a JSON array of objects.
+def _splitting(body: bytes | msgspec.Raw, what: str, allowance: Allowance) -> Iterator[list[msgspec.Raw]]:
+    """The elements of a JSON array of objects, some at a time; at times none, where a step was long.
 
-    They are counted first: of millions of elements even the list of their places would be too large.
+    A piece that looks as if it ended between two elements does so exactly if it is an array in itself: whoever
+    reads the whole from the left has then read the same elements, and is between two of them.
     """
+    view, start, opening = memoryview(body), 0, b""
+    while between := _BETWEEN.search(body, start + _PIECE, start + 2 * _PIECE):
+        try:
+            documents = _raw_list.decode(b"".join((opening, view[start : between.start() + 1], b"]"))) or []
+        except _JSON_FAULTS:
+            break
+        allowance.take_endpoints(len(documents))
+        yield documents
+        start, opening = between.end(), b"["
+    rest = b"".join((opening, view[start:])) if start else body
     try:
-        allowance.take_endpoints(len(_elements.decode(body) or ()))
-        yield
-        documents = _raw_list.decode(body) or []
+        allowance.take_endpoints(_counted(rest, body))
+        yield []
+        documents = _raw_list.decode(rest) or []
     except _JSON_FAULTS as error:
         raise WireError(f"{what} is not a JSON array of endpoints: {error}.") from error
-    yield
-    return documents
+    for first in range(0, len(documents), STRIDE):
+        yield documents[first : first + STRIDE]
 
 
-def _read(documents: Iterable[Document], allowance: Allowance) -> list[_Endpoint]:
+def _counted(rest: bytes | msgspec.Raw, body: bytes | msgspec.Raw) -> int:
+    """How many elements an array has: of millions even the list of their places would be too large.
+
+    Raises `_JSON_FAULTS`, which say where in the body.
+    """
+    try:
+        return len(_elements.decode(rest) or ())
+    except _JSON_FAULTS:
+        return len(_elements.decode(body) or ())
+
+
+def _read(documents: Sequence[Document], allowance: Allowance) -> list[_Endpoint]:
     """The fields of some endpoints; each is looked at as `decode_endpoint` does, without the time of its call.
 
     Raises `WireError` and `TooManyError`.
     """
+    if sum(map(len, documents)) > 2 * _PIECE:
+        return _read_one_by_one(documents, allowance)
+    try:
+        found = list(map(_endpoint.decode, documents))
+    except _JSON_FAULTS:
+        return _read_one_by_one(documents, allowance)
+    allowance.take(TARGET * sum([len(fields.targets) for fields in found]))
+    return found
+
+
+def _read_one_by_one(documents: Sequence[Document], allowance: Allowance) -> list[_Endpoint]:
+    """`_read` of what may be large, or more than external-dns sends today."""
     found: list[_Endpoint] = []
-    left, decode = allowance.memory, _endpoint.decode
+    labels = 0
     for document in documents:
         if len(document) > LARGE_ENDPOINT:
-            require_room(bytes(document), left)
+            require_room(bytes(document), allowance.memory - labels)
         try:
-            fields = decode(document)
+            fields = _endpoint.decode(document)
         except _JSON_FAULTS as error:
             if len(document) > LARGE_ENDPOINT:
                 require_modest(bytes(document))
             fields = _decode_any(bytes(document), error)
-        left -= TARGET * len(fields.targets) + LABEL * len(fields.labels)
-        if left < 0:
-            raise TooManyError(TOO_DENSE)
+        labels += LABEL * len(fields.labels)
+        allowance.take(TARGET * len(fields.targets), labels)
         found.append(fields)
-    allowance.memory = left
     return found
 
 
-def _require_utf8(body: bytes) -> None:
-    """Raise `WireError` unless the body is UTF-8: a decoder does not look at the text that it skips."""
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise WireError(f"The body is not UTF-8: {error}.") from error
+def _requiring_utf8(body: bytes) -> Steps[None]:
+    """Raise `WireError` unless the body is UTF-8, in steps: a decoder does not look at the text that it skips."""
+    start = 0
+    while start < len(body):
+        end = start + _PIECE
+        try:
+            start += utf_8_decode(body[start:end], "strict", end >= len(body))[1]
+        except UnicodeDecodeError as error:
+            raise WireError(f"The body is not UTF-8: {error.reason} at byte {start + error.start}.") from error
+        yield
 
 
 def _decode_any(document: bytes, fault: Exception) -> _Endpoint:
