@@ -524,6 +524,17 @@ def test_a_damaged_row_costs_only_that_row_which_is_kept_apart_and_may_come_agai
     assert abs(kept[0] - time.time()) < 60
 
 
+def test_of_very_many_rows_those_that_are_damaged_are_lost_alone(path: Path) -> None:
+    stored = [*names(1000), *(endpoint(f"n{number}.dtk.io", "TXT") for number in range(1000))]
+    make(path, *stored)
+    edit(path, "UPDATE endpoint SET digest = digest + 1 WHERE id IN (1, 200, 201, 777, 2000)")
+    loaded = load(path)
+    assert loaded.damage == ("5 stored records are damaged and were put aside.",)
+    assert set(documents(loaded)) < {found.document for found in stored}
+    assert len(documents(loaded)) == 1995
+    assert len(loaded.clusters["default"].since) == 997
+
+
 @given(st.data())
 @settings(max_examples=80)
 def test_a_flipped_bit_never_changes_or_loses_a_record_without_a_word(data: st.DataObject) -> None:

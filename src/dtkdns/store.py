@@ -13,17 +13,20 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, count
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from zlib import crc32
 
 from attrs import define, field, frozen
 
 from dtkdns.cluster import Cluster, Delta, Group
 from dtkdns.endpoint import ADDRESS_TYPES, Endpoint, Key
-from dtkdns.wire import decode_endpoint
+from dtkdns.wire import decode_documents
+
+_Row: TypeAlias = tuple[int, bytes, float | None, bytes, int]
+"""Number, cluster, since, document, digest; where it is damaged, anything."""
 
 SCHEMA = 1
 _CHECKPOINT_BYTES = 8 * 1024 * 1024
@@ -41,7 +44,7 @@ CREATE TABLE lost (sentence TEXT NOT NULL);
 _PUT = "INSERT OR REPLACE INTO endpoint (id, cluster, since, document, digest) VALUES "
 _COPIES = 20
 _BATCH = 200
-"""Rows put by one statement: each statement gives up the interpreter's lock, and has to wait for it again."""
+"""Rows read at a time, and put by one statement: each gives up the interpreter's lock, and has to wait for it."""
 _REMOVE = "DELETE FROM endpoint WHERE id = ?"
 
 
@@ -325,54 +328,74 @@ def _values(cluster: Cluster, endpoints: Iterable[Endpoint], ids: Mapping[Key, i
     for endpoint in endpoints:
         key, document = endpoint.key, endpoint.document
         when = since[endpoint.owner] if key[1] in ADDRESS_TYPES else None
-        values += (ids[key], name, when, document, _digest(seed, when, document))
+        values += (ids[key], name, when, document, crc32(document, _digest_of_columns(seed, when)))
     return values
-
-
-def _digest(cluster: bytes, since: float | None, document: bytes) -> int:
-    """Of all that a row holds but its number; finds every burst of up to 32 flipped bits."""
-    return crc32(document, _digest_of_columns(cluster, since))
 
 
 @lru_cache(maxsize=1024)
 def _digest_of_columns(cluster: bytes, since: float | None) -> int:
+    """What the CRC-32 of a row's document starts from, so that it is that of all but the row's number.
+
+    It finds every burst of up to 32 flipped bits.
+    """
     return crc32(b"%b %r" % (cluster, None if since is None else float(since)))
 
 
 def _load_rows(connection: sqlite3.Connection) -> tuple[Loaded, _Rows]:
-    groups: dict[str, dict[str, list[Endpoint]]] = {}
-    since: dict[str, dict[str, float]] = {}
+    found: dict[bytes, _Found] = {}
     damaged: list[int] = []
-    rows = _Rows()
+    row = 0
     connection.text_factory = bytes
-    query = "SELECT id, cluster, since, document, digest FROM endpoint ORDER BY id"
-    for row, cluster, when, document, digest in connection.execute(query):
-        rows.last = row
-        try:
-            sound = _digest(cluster, when, document) == digest
-            endpoint = decode_endpoint(document) if sound else None
-        except (TypeError, ValueError):
-            endpoint = None
-        if endpoint is None:
-            damaged.append(row)
-            continue
-        where = cluster.decode()
-        groups.setdefault(where, {}).setdefault(endpoint.owner, []).append(endpoint)
-        rows.of(where)[endpoint.key] = row
-        if when is not None:
-            times = since.setdefault(where, {})
-            times[endpoint.owner] = min(when, times.get(endpoint.owner, when))
+    cursor = connection.execute("SELECT id, cluster, since, document, digest FROM endpoint ORDER BY id")
+    while rows := cursor.fetchmany(_BATCH):
+        for (row, cluster, when, _, _), endpoint in zip(rows, _decoded(rows), strict=True):
+            if endpoint is None:
+                damaged.append(row)
+                continue
+            into = found.get(cluster)
+            if into is None:
+                into = found[cluster] = _Found(cluster.decode())
+            owner, group = endpoint.owner, (endpoint,)
+            if into.endpoints.setdefault(owner, group) is not group:
+                into.others.setdefault(owner, []).append(endpoint)
+            into.ids[endpoint.key] = row
+            if when is not None and into.since.setdefault(owner, when) > when:
+                into.since[owner] = when
     connection.text_factory = str
-    clusters = {name: _cluster(name, found, since.get(name, {})) for name, found in groups.items()}
+    clusters = {one.name: one.cluster() for one in found.values()}
+    known = _Rows({one.name: one.ids for one in found.values()}, row)
     if not damaged:
-        return Loaded(clusters), rows
+        return Loaded(clusters), known
     _move_damaged(connection, damaged)
-    return Loaded(clusters, (f"{len(damaged)} stored records are damaged and were put aside.",)), rows
+    return Loaded(clusters, (f"{len(damaged)} stored records are damaged and were put aside.",)), known
 
 
-def _cluster(name: str, groups: Mapping[str, list[Endpoint]], since: Mapping[str, float]) -> Cluster:
-    endpoints: dict[str, Group] = {owner: tuple(found) for owner, found in groups.items()}
-    return Cluster(name, endpoints=endpoints, since=since)
+def _decoded(rows: Sequence[_Row]) -> Sequence[Endpoint | None]:
+    """The endpoint of each row; None for a damaged one."""
+    try:
+        if all(crc32(row[3], _digest_of_columns(row[1], row[2])) == row[4] for row in rows):
+            return decode_documents([row[3] for row in rows])
+    except (TypeError, ValueError):
+        pass
+    return [None] if len(rows) == 1 else [endpoint for row in rows for endpoint in _decoded([row])]
+
+
+@define
+class _Found:
+    """What the rows of one cluster have been so far."""
+
+    name: str
+    endpoints: dict[str, Group] = field(factory=dict)
+    """The first one of each name."""
+    others: dict[str, list[Endpoint]] = field(factory=dict)
+    """Those behind it."""
+    since: dict[str, float] = field(factory=dict)
+    ids: dict[Key, int] = field(factory=dict)
+
+    def cluster(self) -> Cluster:
+        for owner, others in self.others.items():
+            self.endpoints[owner] += tuple(others)
+        return Cluster(self.name, endpoints=self.endpoints, since=self.since)
 
 
 def _remember(connection: sqlite3.Connection, damage: list[str]) -> tuple[str, ...]:

@@ -168,19 +168,16 @@ def decode_endpoint(document: bytes) -> Endpoint:
 
     Raises `WireError` when it is malformed, or when Go could not read it back.
     """
+    return decode_documents([document])[0]
+
+
+def decode_documents(documents: Sequence[bytes]) -> list[Endpoint]:
+    """`decode_endpoint` of several."""
     try:
-        fields = _endpoint.decode(document)
-    except _JSON_FAULTS as error:
-        fields = _decode_any(document, error)
-    return make_endpoint(
-        fields.dnsName,
-        fields.recordType,
-        fields.setIdentifier,
-        fields.targets,
-        fields.recordTTL,
-        fields.labels,
-        document,
-    )
+        fields = list(map(_endpoint.decode, documents))
+    except _JSON_FAULTS:
+        fields = list(map(_decode_one, documents))
+    return _made(fields, documents)
 
 
 def decode_endpoints(body: bytes) -> list[Endpoint]:
@@ -262,19 +259,23 @@ def _decoding_list(body: bytes | msgspec.Raw, what: str, allowance: Allowance) -
     for raws in _splitting(body, what, allowance):
         yield
         documents = list(map(bytes, raws))
-        endpoints += [
-            make_endpoint(
-                fields.dnsName,
-                fields.recordType,
-                fields.setIdentifier,
-                fields.targets,
-                fields.recordTTL,
-                fields.labels,
-                document,
-            )
-            for fields, document in zip(_read(documents, allowance), documents, strict=True)
-        ]
+        endpoints += _made(_read(documents, allowance), documents)
     return endpoints
+
+
+def _made(read: Iterable[_Endpoint], documents: Iterable[bytes]) -> list[Endpoint]:
+    return [
+        make_endpoint(
+            fields.dnsName,
+            fields.recordType,
+            fields.setIdentifier,
+            fields.targets,
+            fields.recordTTL,
+            fields.labels,
+            document,
+        )
+        for fields, document in zip(read, documents, strict=True)
+    ]
 
 
 def _splitting(body: bytes | msgspec.Raw, what: str, allowance: Allowance) -> Iterator[list[msgspec.Raw]]:
@@ -358,6 +359,13 @@ def _requiring_utf8(body: bytes) -> Steps[None]:
         except UnicodeDecodeError as error:
             raise WireError(f"The body is not UTF-8: {error.reason} at byte {start + error.start}.") from error
         yield
+
+
+def _decode_one(document: bytes) -> _Endpoint:
+    try:
+        return _endpoint.decode(document)
+    except _JSON_FAULTS as error:
+        return _decode_any(document, error)
 
 
 def _decode_any(document: bytes, fault: Exception) -> _Endpoint:
