@@ -12,11 +12,11 @@ import idna
 MAX_NAME = 253
 """Octets of a name in text form without the trailing dot (RFC 1035, section 2.3.4)."""
 
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+_LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+_NUMBER = r"(?:[0-9]+|0x[0-9a-f]*)\Z"
+_HOSTNAME = re.compile(rf"(?:{_LABEL}\.)*(?!{_NUMBER}){_LABEL}", re.ASCII)
 _OWNER_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _OWNER = re.compile(rf"(?:\*\.)?{_OWNER_LABEL}(?:\.{_OWNER_LABEL})*", re.ASCII)
-_NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 
 
 class DomainError(ValueError):
@@ -53,11 +53,7 @@ def is_hostname(name: str) -> bool:
     A name whose last label is a number would be read as an IPv4 address by many programs
     (https://url.spec.whatwg.org/#ends-in-a-number-checker) and is none.
     """
-    return (
-        len(name) <= MAX_NAME
-        and _HOSTNAME.fullmatch(name) is not None
-        and _NUMERIC_LABEL.fullmatch(name.rpartition(".")[2]) is None
-    )
+    return len(name) <= MAX_NAME and _HOSTNAME.fullmatch(name) is not None
 
 
 def is_owner(name: str) -> bool:

@@ -266,11 +266,9 @@ def _sorted_out(name: str, cluster: Cluster) -> tuple[list[Endpoint], list[Endpo
     others: list[Endpoint] = []
     hidden: list[Hidden] = []
     for endpoint in cluster.endpoints[name]:
-        if is_ownership(endpoint):
-            continue
         if endpoint.key[1] in ADDRESS_TYPES:
             bearing.append(endpoint)
-        else:
+        elif not is_ownership(endpoint):
             others.append(endpoint)
     if (bearing or others) and not cluster.manages(name):
         hidden += [Hidden(cluster.name, one.key, Reason.UNMANAGED) for one in (*bearing, *others)]
@@ -353,31 +351,28 @@ def _addresses(
     name: str, bearing: list[Endpoint], cluster: Cluster, routable: tuple[Network, ...]
 ) -> tuple[tuple[str, ...], tuple[str, ...], dict[Key, tuple[Reason, str]]]:
     """The addresses to show, the targets they stand in for, and the endpoints that add none, with the reason."""
-    found: dict[str, None] = {}
     faults: dict[Key, tuple[Reason, str]] = {}
     if routable or not cluster.addresses:
+        found: dict[str, None] = {}
         for endpoint in bearing:
             if endpoint.key[1] == "CNAME":
-                own, fault = _followed(endpoint, name, cluster)
+                own = _followed(endpoint, name, cluster)
+                if not own:
+                    faults[endpoint.key] = Reason.DANGLING, _pointed_to(endpoint)
             else:
                 own, fault = _own_addresses(endpoint)
+                if not own:
+                    faults[endpoint.key] = Reason.TARGET, fault
             found |= own
-            if not own:
-                faults[endpoint.key] = fault
         reached = tuple(text for text in found if in_networks(parse_address(text), routable)) if routable else ()
         if reached:
             return reached, (), faults
         if not cluster.addresses:
             return tuple(found), (), faults
-    replaced: list[str] = []
-    for endpoint in bearing:
-        for target in endpoint.targets:
-            if target not in replaced and target not in cluster.addresses and names.to_ascii(target) != name:
-                replaced.append(target)
-    return cluster.addresses, tuple(replaced), {}
+    return cluster.addresses, _replaced(name, bearing, cluster), {}
 
 
-def _own_addresses(endpoint: Endpoint) -> tuple[dict[str, None], tuple[Reason, str]]:
+def _own_addresses(endpoint: Endpoint) -> tuple[dict[str, None], str]:
     """The addresses in the targets of an A or AAAA endpoint, and why there is none if there is none."""
     found: dict[str, None] = {}
     fault = "there is none"
@@ -386,11 +381,11 @@ def _own_addresses(endpoint: Endpoint) -> tuple[dict[str, None], tuple[Reason, s
             found[canonical_target(endpoint.key[1], target)] = None
         except RdataError as error:
             fault = str(error).removesuffix(".")
-    return found, (Reason.TARGET, fault)
+    return found, fault
 
 
-def _followed(endpoint: Endpoint, name: str, cluster: Cluster) -> tuple[dict[str, None], tuple[Reason, str]]:
-    """The addresses that a CNAME leads to in its own cluster, and why there is none if there is none."""
+def _followed(endpoint: Endpoint, name: str, cluster: Cluster) -> dict[str, None]:
+    """The addresses that a CNAME leads to in its own cluster."""
     found: dict[str, None] = {}
     seen = {name}
     ahead = [endpoint]
@@ -404,8 +399,22 @@ def _followed(endpoint: Endpoint, name: str, cluster: Cluster) -> tuple[dict[str
                 seen.add(pointed)
                 group = cluster.endpoints.get(pointed, ())
                 ahead += [other for other in group if other.key[1] in ADDRESS_TYPES]
-    shown = ", ".join(ascii(target[:80])[1:-1] for target in endpoint.targets[:3])
-    return found, (Reason.DANGLING, shown or "nothing")
+    return found
+
+
+def _pointed_to(endpoint: Endpoint) -> str:
+    """The first targets, to stand in a sentence."""
+    return ", ".join(ascii(target[:80])[1:-1] for target in endpoint.targets[:3]) or "nothing"
+
+
+def _replaced(name: str, bearing: list[Endpoint], cluster: Cluster) -> tuple[str, ...]:
+    """The targets that the cluster's own addresses stand in for, each once."""
+    replaced: dict[str, None] = {}
+    for endpoint in bearing:
+        for target in endpoint.targets:
+            if target not in cluster.addresses and (endpoint.key[1] != "CNAME" or names.to_ascii(target) != name):
+                replaced[target] = None
+    return tuple(replaced)
 
 
 def is_ownership(endpoint: Endpoint) -> bool:
