@@ -325,10 +325,13 @@ def _values(cluster: Cluster, endpoints: Iterable[Endpoint], ids: Mapping[Key, i
     values: list[object] = []
     name, since = cluster.name, cluster.since
     seed = name.encode()
+    before, digest = None, _digest_of_columns(seed, None)
     for endpoint in endpoints:
         key, document = endpoint.key, endpoint.document
         when = since[endpoint.owner] if key[1] in ADDRESS_TYPES else None
-        values += (ids[key], name, when, document, crc32(document, _digest_of_columns(seed, when)))
+        if when != before:
+            before, digest = when, _digest_of_columns(seed, when)
+        values += (ids[key], name, when, document, crc32(document, digest))
     return values
 
 
