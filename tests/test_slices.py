@@ -80,13 +80,16 @@ def places(steps: Steps[object]) -> int:
 
 def test_every_part_of_a_large_change_can_give_way_again_and_again() -> None:
     number = 50 * STRIDE
-    body = b'[{"dnsName":"x.dtk.io","recordType":"A"}%b]' % (b',{"dnsName":"y.dtk.io"}' * (number - 1))
+    usual = b',{"dnsName":"y.dtk.io","recordType":"CNAME","labels":{"resource":"%b"}}' % (b"x" * 400)
+    body = b'[{"dnsName":"x.dtk.io","recordType":"A"}%b]' % (usual * (number - 1))
     assert places(decoding_endpoints(body)) >= 50
     assert places(decoding_desired(body)) >= 50
     assert places(decoding_changes(b'{"create":%b}' % body)) >= 50
     endpoints: list[Endpoint] = [
         make_endpoint(f"n{n}.dtk.io", "CNAME", "", (f"n{n + 1}.dtk.io",), 0, {}, b"{}") for n in range(number)
     ]
+    unusual = body.replace(b'{"dnsName"', b'{"targets":[],"dnsName"')
+    assert places(decoding_endpoints(unusual)) >= 50
     assert places(encoding_endpoints(endpoint.document for endpoint in endpoints)) >= 50
     cluster = Cluster("default", ("dtk.io",))
     assert places(cluster.adjusting([endpoint.key for endpoint in endpoints])) >= 50

@@ -524,6 +524,15 @@ def test_a_damaged_row_costs_only_that_row_which_is_kept_apart_and_may_come_agai
     assert abs(kept[0] - time.time()) < 60
 
 
+def test_a_name_has_had_addresses_since_the_first_of_its_rows(path: Path) -> None:
+    make(path, endpoint("n.dtk.io"), endpoint("n.dtk.io", "AAAA", "::1"))
+    digest = crc32(endpoint("n.dtk.io", "AAAA", "::1").document, crc32(b"default 5.0"))
+    edit(path, "UPDATE endpoint SET since = 5, digest = ? WHERE id = 2", digest)
+    loaded = load(path)
+    assert loaded.damage == ()
+    assert loaded.clusters["default"].since == {"n.dtk.io": 5.0}
+
+
 def test_of_very_many_rows_those_that_are_damaged_are_lost_alone(path: Path) -> None:
     stored = [*names(1000), *(endpoint(f"n{number}.dtk.io", "TXT") for number in range(1000))]
     make(path, *stored)

@@ -155,7 +155,7 @@ _any_endpoint = msgspec.json.Decoder(_AnyEndpoint)
 _endpoint_keys = msgspec.json.Decoder(dict[_EndpointKey, msgspec.Raw])
 _provider_specific_keys = msgspec.json.Decoder(_ProviderSpecificKeys)
 
-_PIECE = 64 * 1024
+_PIECE = 32 * 1024
 """Bytes of a list from which on it is cut between two endpoints."""
 _BETWEEN = re.compile(rb'\}[ \t\r\n]*,[ \t\r\n]*(?=\{[ \t\r\n]*"dnsName")')
 """What is between two endpoints as external-dns sends them."""
