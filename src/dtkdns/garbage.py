@@ -1,6 +1,7 @@
 """Python's search for cyclic garbage, put off while records are made by the hundred thousand.
 
-Records hold no cycles. Searching them again and again while they come in takes as long as all other work on them.
+Records hold no cycles. Searching them again and again while they come in takes as long as all other work on them,
+and one search of all that a service has from its start on takes 40 ms, in which nobody is answered.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 WITHOUT_SEARCH = 50
-"""How often what stays may be put among the old before all that is old is searched once."""
+"""How often what stays may be left out of every search before all is searched once."""
 
 _users = 0
 _stayed = 0
@@ -20,8 +21,8 @@ _stayed = 0
 def uncollected(*, staying: bool = False) -> Iterator[None]:
     """No search meanwhile.
 
-    With `staying`, what is there at the end is taken for what stays and put among the oldest, which are seldom
-    searched. May be held across awaits, by several at once.
+    With `staying`, what is there at the end is taken for what stays, and seldom searched from then on. May be held
+    across awaits, by several at once.
     """
     global _users, _stayed  # noqa: PLW0603 (there is one collector)
     _users += 1
@@ -34,8 +35,8 @@ def uncollected(*, staying: bool = False) -> Iterator[None]:
         if not _users:
             if _stayed > WITHOUT_SEARCH:  # connections that were open at one of these ends are cycles by now
                 _stayed = 0
+                gc.unfreeze()
                 gc.collect()
             if staying:
                 gc.freeze()
-                gc.unfreeze()
             gc.enable()
