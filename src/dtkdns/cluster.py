@@ -19,6 +19,9 @@ from dtkdns.slices import STRIDE, Steps, at_once
 Group: TypeAlias = tuple[Endpoint, ...]
 """The endpoints of one owner name, at most one of a key."""
 
+_Group: TypeAlias = dict[Key, Endpoint] | Endpoint
+"""The endpoints of one owner name while changes are applied; of most new names there is one."""
+
 CLUSTER_NAME = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
 DEFAULT = "default"
 """The cluster whose routes are at `/`."""
@@ -76,23 +79,18 @@ class Cluster:
 
     def applying(self, changes: Changes, now: float) -> Steps[tuple[Cluster, Delta]]:
         """`apply` in steps."""
-        groups: dict[str, dict[Key, Endpoint]] = {}
+        groups: dict[str, _Group] = {}
         for number, endpoint in enumerate(chain(changes.delete, changes.update_old), 1):
-            owner = endpoint.owner
-            if owner not in groups:
-                groups[owner] = self._group(owner)
-            groups[owner].pop(endpoint.key, None)
+            self._changing(groups, endpoint.owner).pop(endpoint.key, None)
             if not number % STRIDE:
                 yield
         there = self.endpoints
         for number, endpoint in enumerate(chain(changes.update_new, changes.create), 1):
             owner = endpoint.owner
-            if owner in groups:
-                groups[owner][endpoint.key] = endpoint
-            elif owner in there:
-                groups[owner] = {**self._group(owner), endpoint.key: endpoint}
+            if owner in there or owner in groups:
+                self._changing(groups, owner)[endpoint.key] = endpoint
             else:
-                groups[owner] = {endpoint.key: endpoint}
+                groups[owner] = endpoint
             if not number % STRIDE:
                 yield
         return (yield from self._with_groups(groups, now))
@@ -118,7 +116,7 @@ class Cluster:
             owned = endpoint.owned
             return endpoint.owner in mapped if owned is None else names.to_ascii(owned) == owner
 
-        groups: dict[str, dict[Key, Endpoint]] = {}
+        groups: dict[str, _Group] = {}
         for other, found in self.endpoints.items():
             left = {endpoint.key: endpoint for endpoint in found if not goes(endpoint)}
             if len(left) != len(found):
@@ -130,12 +128,15 @@ class Cluster:
         for found in self.endpoints.values():
             yield from found
 
-    def _group(self, owner: str) -> dict[Key, Endpoint]:
-        return {endpoint.key: endpoint for endpoint in self.endpoints.get(owner, ())}
+    def _changing(self, groups: dict[str, _Group], owner: str) -> dict[Key, Endpoint]:
+        """The endpoints of an owner name as they come to be, to be changed in place."""
+        found = groups.get(owner)
+        if not isinstance(found, dict):
+            there = self.endpoints.get(owner, ()) if found is None else (found,)
+            found = groups[owner] = {endpoint.key: endpoint for endpoint in there}
+        return found
 
-    def _with_groups(
-        self, groups: Mapping[str, Mapping[Key, Endpoint]], now: float
-    ) -> Steps[tuple[Cluster, Delta]]:
+    def _with_groups(self, groups: Mapping[str, _Group], now: float) -> Steps[tuple[Cluster, Delta]]:
         put: list[Endpoint] = []
         removed: list[Key] = []
         owners: list[str] = []
@@ -146,7 +147,7 @@ class Cluster:
         for number, (owner, found) in enumerate(groups.items(), 1):
             if not number % STRIDE:
                 yield
-            new = tuple(found.values())
+            new = tuple(found.values()) if isinstance(found, dict) else (found,)
             before = endpoints.get(owner)
             if before is None:
                 if not new:
@@ -155,7 +156,7 @@ class Cluster:
             else:
                 old = {endpoint.key: endpoint.document for endpoint in before}
                 changed = [endpoint for endpoint in new if old.get(endpoint.key) != endpoint.document]
-                gone = old.keys() - found.keys()
+                gone = old.keys() - {endpoint.key for endpoint in new}
                 if not changed and not gone:
                     continue
                 put += changed

@@ -24,7 +24,7 @@ from dtkdns.fights import Fights
 from dtkdns.projection import Projection
 from dtkdns.rdata import Network
 from dtkdns.settings import MOST_DOMAINS, PostedFile, PostedFileError, Settings
-from dtkdns.slices import Steps, in_slices
+from dtkdns.slices import STRIDE, Steps, give_way, in_slices
 from dtkdns.state import StateError
 from dtkdns.status import StoreStatus
 from dtkdns.store import Loaded, Store, StoreError, StoreTooNewError
@@ -418,7 +418,12 @@ class Provider:
         """Make the next values visible; what is returned waits for every face to show them."""
         old, self.projection = self.projection, following.projection
         self._clusters = following.clusters
-        shows = [face.show(self.projection, following.touched) for face in self._faces]
+        many = len(following.touched) > STRIDE
+        shows: list[Deferred[None]] = []
+        for face in self._faces:
+            shows.append(face.show(self.projection, following.touched))
+            if many:
+                await give_way(self._clock)
         shown = Deferred.fromCoroutine(_all_of(shows))
         faces = {face.name for face in self._faces}
         await in_slices(reports.reporting_difference(old, self.projection, following.touched, faces), self._clock)

@@ -315,8 +315,9 @@ class _Rows:
     def number(self, ids: dict[Key, int], endpoints: Iterable[Endpoint]) -> list[Key]:
         """Give rows to those of the endpoints that have none yet; which those are."""
         added = [endpoint.key for endpoint in endpoints if endpoint.key not in ids]
-        ids.update(zip(added, count(self.last + 1)))
-        self.last += len(added)
+        for key in added:  # one call for all would keep the interpreter's lock for long
+            self.last += 1
+            ids[key] = self.last
         return added
 
 

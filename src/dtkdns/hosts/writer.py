@@ -138,7 +138,7 @@ class HostsWriter:
         fails; further attempts follow with growing pauses. While the block is held it fires at once.
         """
         self._shown = projection.shown
-        self._changed.update(dict.fromkeys(changed))
+        self._changed |= dict.fromkeys(changed)
         if self.status.held:
             return succeed(None)
         waiting: Deferred[None] = Deferred()
