@@ -35,6 +35,24 @@ def test_what_no_label_says_is_empty_or_none() -> None:
     assert named("foo.dtk.io", labels={"ownedRecord": ""}).owned == ""
 
 
+@pytest.mark.parametrize(
+    ("record_type", "target", "labels", "is_note"),
+    [
+        ("TXT", '"heritage=external-dns,external-dns/owner=default"', {}, True),
+        ("TXT", "heritage=external-dns", {}, True),
+        ("TXT", "encrypted", {"ownedRecord": "a.dtk.io"}, True),
+        ("TXT", "v=spf1 -all", {"owner": "default"}, False),
+        ("A", "10.0.0.1", {"ownedRecord": "a.dtk.io"}, False),
+    ],
+)
+def test_a_note_of_external_dns_is_told_from_other_records(
+    record_type: str, target: str, labels: dict[str, str], is_note: bool
+) -> None:
+    endpoint = make_endpoint("foo.dtk.io", record_type, "", ("x", target), 0, labels, b"{}")
+    assert endpoint.is_note == is_note
+    assert endpoint.targets == (() if is_note else ("x", target))
+
+
 def test_spellings_in_unicode_and_in_punycode_have_a_key_each_and_one_owner() -> None:
     unicode, punycode = named("B\u00fccher.dtk.io."), named("xn--bcher-kva.dtk.io")
     assert unicode.key[0] == "b\u00fccher.dtk.io"

@@ -25,7 +25,6 @@ from dtkdns.projection import (
     Reason,
     RecordSet,
     Shown,
-    is_ownership,
 )
 from dtkdns.rdata import CAA
 
@@ -701,7 +700,7 @@ def test_the_ownership_records_of_external_dns_are_told_from_other_texts() -> No
         endpoint("a-dtk.io", "TXT", '"heritage=external-dns"'),
     ]
     others = [endpoint("d.dtk.io", "TXT", "v=spf1"), endpoint("e.dtk.io", "A", labels={"ownedRecord": "x"})]
-    assert [is_ownership(one) for one in (*ours, *others)] == [True] * 4 + [False] * 2
+    assert [one.is_note for one in (*ours, *others)] == [True] * 4 + [False] * 2
     found = project(cluster(*ours, *others))
     assert set(found.hidden) == {"d.dtk.io", "e.dtk.io"}
     assert found.records.keys() | found.shown.keys() == {"d.dtk.io"}

@@ -35,6 +35,8 @@ class Endpoint:
     """The Kubernetes object it was made from, as `ingress/<namespace>/<name>`; empty when not said."""
     owned: str | None
     """The name that a TXT of external-dns' registry is about (its label `ownedRecord`); None when not said."""
+    is_note: bool
+    """Whether it is such a TXT (external-dns' `registry/txt`), which no face shows; its targets are not kept."""
     document: bytes
     """The JSON object as it was sent, with all its labels: what `GET /records` gives back."""
 
@@ -56,10 +58,17 @@ def make_endpoint(
     normalised = name.lower().removesuffix(".")  # `names.normalise`, without the time of a call
     owner = normalised if normalised.isascii() else names.to_ascii(normalised)
     key = normalised, _KNOWN_TYPES.get(record_type, record_type), set_identifier
-    if len(targets) == 1 and len(targets[0]) <= _SHORT:
-        targets = _known(targets)
     resource, owned = labels.get("resource", ""), labels.get("ownedRecord")
-    return Endpoint(key, owner, targets, ttl, resource, owned, document)
+    is_note = record_type == "TXT" and (owned is not None or _name_their_heritage(targets))
+    if is_note:
+        targets = ()
+    elif len(targets) == 1 and len(targets[0]) <= _SHORT:
+        targets = _known(targets)
+    return Endpoint(key, owner, targets, ttl, resource, owned, is_note, document)
+
+
+def _name_their_heritage(targets: tuple[str, ...]) -> bool:
+    return any(target.strip('"').startswith("heritage=external-dns") for target in targets)
 
 
 @lru_cache(maxsize=256)

@@ -16,7 +16,7 @@ from dtkdns.dns.server import DNSServer
 from dtkdns.hosts.writer import HostsWriter
 from dtkdns.names import is_wildcard, to_ascii
 from dtkdns.passes import Passes
-from dtkdns.projection import DNS_FACE, HOSTS_FACE, Hidden, Projection, Reason, is_ownership
+from dtkdns.projection import DNS_FACE, HOSTS_FACE, Hidden, Projection, Reason
 from dtkdns.provider import Provider
 from dtkdns.status import (
     ClusterStatus,
@@ -104,7 +104,7 @@ class Overview:
         if known is None or known[0] is not cluster:
             endpoints = list(cluster.all_endpoints())
             types = Counter(endpoint.record_type for endpoint in endpoints)
-            notes = sum(map(is_ownership, endpoints))
+            notes = sum(endpoint.is_note for endpoint in endpoints)
             known = self._types[name] = cluster, types, notes
         return known[1:]
 
@@ -137,7 +137,7 @@ class Overview:
         """External-dns' own notes, which no face shows."""
         for cluster in self._provider.clusters.values():
             for endpoint in cluster.all_endpoints():
-                if is_ownership(endpoint):
+                if endpoint.is_note:
                     yield Hidden(cluster.name, endpoint.key, Reason.OWNERSHIP)
 
     def _not_at(self, hidden: Hidden) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ class Hidden:
         return self.reason.sentence.format(detail=self.detail)
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Shown:
     """A name that resolves."""
 
@@ -237,7 +237,7 @@ def _all_hidden(name: str, cluster: Cluster, reason: Reason, detail: str = "") -
     return [
         Hidden(cluster.name, endpoint.key, reason, detail)
         for endpoint in cluster.endpoints[name]
-        if not is_ownership(endpoint)
+        if not endpoint.is_note
     ]
 
 
@@ -268,7 +268,7 @@ def _sorted_out(name: str, cluster: Cluster) -> tuple[list[Endpoint], list[Endpo
     for endpoint in cluster.endpoints[name]:
         if endpoint.key[1] in ADDRESS_TYPES:
             bearing.append(endpoint)
-        elif not is_ownership(endpoint):
+        elif not endpoint.is_note:
             others.append(endpoint)
     if (bearing or others) and not cluster.manages(name):
         hidden += [Hidden(cluster.name, one.key, Reason.UNMANAGED) for one in (*bearing, *others)]
@@ -368,7 +368,7 @@ def _addresses(
         if reached:
             return reached, (), faults
         if not cluster.addresses:
-            return tuple(found), (), faults
+            return _shared(found, bearing), (), faults
     return cluster.addresses, _replaced(name, bearing, cluster), {}
 
 
@@ -414,15 +414,10 @@ def _replaced(name: str, bearing: list[Endpoint], cluster: Cluster) -> tuple[str
         for target in endpoint.targets:
             if target not in cluster.addresses and (endpoint.key[1] != "CNAME" or names.to_ascii(target) != name):
                 replaced[target] = None
-    return tuple(replaced)
+    return _shared(replaced, bearing)
 
 
-def is_ownership(endpoint: Endpoint) -> bool:
-    """Whether it is a TXT of external-dns' registry (its `registry/txt`): it names its heritage.
-
-    No face shows one.
-    """
-    return endpoint.key[1] == "TXT" and (
-        endpoint.owned is not None
-        or any(target.strip('"').startswith("heritage=external-dns") for target in endpoint.targets)
-    )
+def _shared(texts: Iterable[str], bearing: list[Endpoint]) -> tuple[str, ...]:
+    """The texts; as the targets of the first endpoint where these are the same: many names have them in common."""
+    found, targets = tuple(texts), bearing[0].targets
+    return targets if found == targets else found
