@@ -114,7 +114,7 @@ class Projection:
     """Name to the owners of CNAMEs that point to it, in any cluster; one that is gone may linger."""
 
     def after(self, clusters: Clusters, owners: Iterable[str]) -> tuple[Projection, tuple[str, ...]]:
-        """The projection once the endpoints of some owner names have changed, and all names computed again."""
+        """The projection once the endpoints of some owner names have changed, and the names that may differ."""
         return at_once(self.following(clusters, owners))
 
     def following(self, clusters: Clusters, owners: Iterable[str]) -> Steps[tuple[Projection, tuple[str, ...]]]:
@@ -131,14 +131,18 @@ class Projection:
         shown = dict(self.shown)
         yield
         records, hidden = dict(self.records), dict(self.hidden)
+        differing: list[str] = []
         for number, name in enumerate(touched, 1):
             if not number % STRIDE:
                 yield
             now_shown, now_records, now_hidden = _compute(name, holders, clusters, self.routable)
-            if now_shown is None:
-                shown.pop(name, None)
-            else:
+            if now_shown is not None:
                 shown[name] = now_shown
+            elif name in shown:
+                del shown[name]
+            elif not (now_records or now_hidden or name in records or name in hidden):
+                continue  # external-dns' own note, most of the time
+            differing.append(name)
             if now_records:
                 records[name] = now_records
             elif records:
@@ -148,7 +152,7 @@ class Projection:
             elif hidden:
                 hidden.pop(name, None)
         domains = frozenset(domain for cluster in clusters.values() for domain in cluster.domains)
-        return Projection(self.routable, domains, shown, records, hidden, pointing), tuple(touched)
+        return Projection(self.routable, domains, shown, records, hidden, pointing), tuple(differing)
 
     def _pointing_after(
         self, holders: Iterable[Cluster], owners: Iterable[str]

@@ -418,15 +418,17 @@ class Provider:
         """Make the next values visible; what is returned waits for every face to show them."""
         old, self.projection = self.projection, following.projection
         self._clusters = following.clusters
-        many = len(following.touched) > STRIDE
+        many = len(following.differing) > STRIDE
         shows: list[Deferred[None]] = []
         for face in self._faces:
-            shows.append(face.show(self.projection, following.touched))
+            shows.append(face.show(self.projection, following.differing))
             if many:
                 await give_way(self._clock)
         shown = Deferred.fromCoroutine(_all_of(shows))
         faces = {face.name for face in self._faces}
-        await in_slices(reports.reporting_difference(old, self.projection, following.touched, faces), self._clock)
+        await in_slices(
+            reports.reporting_difference(old, self.projection, following.differing, faces), self._clock
+        )
         return shown
 
     def _cluster(self, name: str) -> Cluster:
@@ -494,7 +496,8 @@ class _Next:
 
     clusters: dict[str, Cluster]
     projection: Projection
-    touched: tuple[str, ...]
+    differing: tuple[str, ...]
+    """The names that may look otherwise than before."""
 
 
 async def _all_of(shows: list[Deferred[None]]) -> None:
