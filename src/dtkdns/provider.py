@@ -182,6 +182,19 @@ class Provider:
         """
         if not changes:
             return
+        shown = await self._applied(name, changes)
+        try:
+            await shown
+        finally:
+            self._worker.run(self._store.tidy).addErrback(
+                lambda failure: self._log.failure("The store could not be tidied up.", failure)
+            )
+
+    async def _applied(self, name: str, changes: Changes) -> Deferred[None]:
+        """`apply` up to where the faces have begun to show it.
+
+        What was before is let go of here, which takes a moment of many records, while the faces are at work.
+        """
         await self._turn()
         try:
             now = self._clock.seconds()
@@ -193,15 +206,9 @@ class Provider:
             put = (endpoint.key for endpoint in delta.put)
             reports.report_fights(name, self._fights.setdefault(name, Fights()).note(put, delta.removed, now))
             self._release()
-            shown = await self._publish(following)
+            return await self._publish(following)
         finally:
             self._lock.release()
-        try:
-            await shown
-        finally:
-            self._worker.run(self._store.tidy).addErrback(
-                lambda failure: self._log.failure("The store could not be tidied up.", failure)
-            )
 
     # Management
 
