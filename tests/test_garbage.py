@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import resource
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +63,19 @@ def test_the_search_goes_on_after_an_error() -> None:
     with uncollected():
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+def test_what_was_freed_goes_back_to_the_system() -> None:
+    kept = []
+    with uncollected():
+        made = [bytes(1000) for _ in range(100_000)]
+        kept = made[::1000]  # and so the heap does not get shorter by itself
+        full = _resident()
+        del made
+    assert full - _resident() > 50_000_000
+    assert len(kept) == 100
+
+
+def _resident() -> int:
+    """Bytes of this process that are in memory (proc_pid_statm(5))."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
