@@ -215,9 +215,7 @@ def _compute(
     )
     if not ranked:
         return None, (), tuple(hidden)
-    first, *others = [
-        clusters[cluster] for _, cluster in ranked
-    ]  # the first had an address for it before the others
+    first, *others = [clusters[cluster] for _, cluster in ranked]
     more = []
     for other in others:
         more += _all_hidden(name, other, Reason.OTHER_CLUSTER, first.name)
