@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import resource
 import weakref
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dtkdns.garbage import WITHOUT_SEARCH, uncollected
+from dtkdns import garbage
+from dtkdns.garbage import WITHOUT_SEARCH, return_memory, uncollected
 
 
 class Cycle:
@@ -66,14 +68,48 @@ def test_the_search_goes_on_after_an_error() -> None:
 
 
 def test_what_was_freed_goes_back_to_the_system() -> None:
-    kept = []
-    with uncollected():
-        made = [bytes(1000) for _ in range(100_000)]
-        kept = made[::1000]  # and so the heap does not get shorter by itself
-        full = _resident()
-        del made
+    made = [bytes(1000) for _ in range(100_000)]
+    kept = made[::1000]  # and so the heap does not get shorter by itself
+    full = _resident()
+    del made
+    assert full - _resident() < 10_000_000
+    return_memory()
     assert full - _resident() > 50_000_000
     assert len(kept) == 100
+
+
+@pytest.mark.parametrize("error", [OSError("Dynamic loading not supported"), AttributeError("malloc_trim")])
+def test_another_c_library_keeps_its_memory(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_name: None) -> None:
+        raise error
+
+    monkeypatch.setattr(ctypes, "CDLL", fails)
+    monkeypatch.setattr(garbage, "_malloc_trim", garbage._find_malloc_trim())
+    return_memory()
+    assert garbage._malloc_trim is None
+
+
+def test_what_stays_is_left_out_whoever_of_several_ends_last() -> None:
+    staying, other = uncollected(staying=True), uncollected()
+    staying.__enter__()
+    other.__enter__()
+    made = [[number] for number in range(1000)]
+    staying.__exit__(None, None, None)
+    other.__exit__(None, None, None)
+    searched = {id(one) for one in gc.get_objects()}
+    assert not any(id(one) in searched for one in made)
+
+
+def test_what_stayed_is_left_out_again_after_a_search_of_all() -> None:
+    with uncollected(staying=True):
+        made = [[number] for number in range(1000)]
+    for _ in range(WITHOUT_SEARCH):
+        with uncollected(staying=True):
+            pass
+    with uncollected():
+        pass
+    searched = {id(one) for one in gc.get_objects()}
+    assert not any(id(one) in searched for one in made)
 
 
 def _resident() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,22 @@ async def test_one_change_after_the_other_is_noticed(watched: Watched) -> None:
     ):
         await watched.noticed(how)
         assert watched.changes == number + 1
+    watched.watch.stop()
+    await turns()
+
+
+@ensureDeferred
+async def test_a_file_whose_former_self_lives_on_is_watched(watched: Watched) -> None:
+    watched.watch.start()
+    os.link(watched.path, watched.path.parent / "kept by an editor")
+    await turns()
+    watched.clock.advance(SETTLE_SECONDS)
+    changes = watched.changes
+    await watched.noticed(watched.replace)
+    await watched.noticed(lambda: watched.path.chmod(0o600))
+    with watched.path.open("ab", buffering=0) as file:
+        await watched.noticed(lambda: file.write(b"192.0.2.2 printer\n"))
+    assert watched.changes == changes + 3
     watched.watch.stop()
     await turns()
 

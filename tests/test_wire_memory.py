@@ -50,6 +50,11 @@ def large(text: str) -> str:
     return "[" + names(7500) + ',{"dnsName":"large.dtk.io","targets":[' + text + '],"recordType":"TXT"}]'
 
 
+def behind(body: str) -> str:
+    """A body whose endpoints no longer look like external-dns' own, behind some that do."""
+    return "[" + names(150) + "," + body[1:].replace('"dnsName"', '"dnsNam\\u0065"')
+
+
 MIB = 1 << 20
 WIDE = "\U0001f600"
 SENT: dict[str, Callable[[], str]] = {
@@ -67,6 +72,7 @@ BODIES = {
     **SENT,
     "objects": lambda: many("{}"),
     "objects to create": lambda: '{"create":' + many("{}") + "}",
+    "wide names behind what is sent": lambda: behind(BODIES["wide names in escapes"]()),
     "numbers": lambda: many("1"),
     "nulls": lambda: many("null"),
     "empty texts": lambda: many('""'),

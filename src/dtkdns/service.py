@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from dtkdns.access import own_address, peer_address
 from dtkdns.cluster import DEFAULT
 from dtkdns.dns.server import DNSServer, ListenError
-from dtkdns.garbage import uncollected
+from dtkdns.garbage import return_memory, uncollected
 from dtkdns.hosts.claim import ClaimError
 from dtkdns.hosts.face import FormerHostsFile, HostsFace
 from dtkdns.journal import for_stderr
@@ -123,6 +123,7 @@ class WebhookService(Service):
             self._log.error("{fault}", fault=fault)
         with uncollected(staying=True):
             self._shown = self._provider.load(settings)
+        return_memory()
         if self._dns is not None:
             self._dns.listen()
         self._listen()

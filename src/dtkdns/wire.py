@@ -35,7 +35,7 @@ MEDIA_TYPE = b"application/external.dns.webhook+json;version=1"
 
 
 Document: TypeAlias = bytes | msgspec.Raw
-"""The JSON object of one endpoint; a Raw is a place in its body, and keeps that alive."""
+"""The JSON object of one endpoint; a Raw is a place in what was decoded, and keeps that alive."""
 
 
 class WireError(ValueError):
@@ -48,7 +48,7 @@ class Desired:
 
     keys: list[Key]
     documents: list[msgspec.Raw]
-    """Of the same length: each endpoint where it stands in the body."""
+    """Of the same length: each endpoint in its very bytes."""
 
 
 class _ProviderSpecific(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
@@ -284,20 +284,23 @@ def _splitting(body: bytes | msgspec.Raw, what: str, allowance: Allowance) -> It
     A piece that looks as if it ended between two elements does so exactly if it is an array in itself: whoever
     reads the whole from the left has then read the same elements, and is between two of them.
     """
-    view, start, opening = memoryview(body), 0, b""
+    view, start, opening, given = memoryview(body), 0, b"", 0
     while between := _BETWEEN.search(body, start + _PIECE, start + 2 * _PIECE):
         try:
             documents = _raw_list.decode(b"".join((opening, view[start : between.start() + 1], b"]"))) or []
         except _JSON_FAULTS:
             break
         allowance.take_endpoints(len(documents))
+        given += len(documents)
         yield documents
         start, opening = between.end(), b"["
-    rest = b"".join((opening, view[start:])) if start else body
+    rest: bytes | msgspec.Raw = body
+    if given and len(view) - start <= 2 * _PIECE:  # of a long rest a copy would take too much
+        rest, given = b"".join((opening, view[start:])), 0
     try:
-        allowance.take_endpoints(_counted(rest, body))
+        allowance.take_endpoints(_counted(rest, body) - given)
         yield []
-        documents = _raw_list.decode(rest) or []
+        documents = (_raw_list.decode(rest) or [])[given:]
     except _JSON_FAULTS as error:
         raise WireError(f"{what} is not a JSON array of endpoints: {error}.") from error
     for first in range(0, len(documents), STRIDE):

@@ -67,7 +67,7 @@ def _digest(body: bytes) -> bytes:
 def untouched(text: bytes, start: int, stop: int) -> Pieces | None:
     """What `parse` gives for a text with a block as it was written, and nothing else that is like one.
 
-    None where that is not all there is to it.
+    None where there is none, where it does not begin a line, or where other markers stand outside it.
     """
     before, after = text[:start], text[stop:]
     if start == stop or before[-1:] not in {b"", b"\n"}:

@@ -38,9 +38,9 @@ class Spliced:
     moved_out: tuple[bytes, ...]
     """Lines of others that stood inside the block."""
     start: int
-    """Where the block stands in it: here it begins,"""
+    """Where the block begins in the text."""
     stop: int
-    """and here it ends; no further on where there is none."""
+    """Where it ends; equal to `start` where there is none."""
     taken_over: str = ""
     """The state that the block belonged to before, where that was another one."""
 
@@ -108,15 +108,16 @@ def _wanted_lines(entries: Entries, foreign: bytes) -> tuple[bytes, int, dict[st
     """The lines for the block, their number, and the names that lines of others give another address."""
     instead: dict[str, bytes] = {}
     shadowed: dict[str, str] = {}
+    left_out = 0
     for name, theirs in names_of(foreign).items():
-        entry = entries.get(name)
-        if entry is not None:
-            if theirs <= set(entry.addresses):
-                instead[name] = entry.without(theirs)
-            else:
-                instead[name] = b""
-                shadowed[name] = ", ".join(sorted(theirs))
-    left_out = sum(len(entries.addresses(name)) - lines.count(b"\n") for name, lines in instead.items())
+        ours = set(entries.addresses(name))
+        if not ours:
+            continue
+        rest = entries.get(name) if theirs < ours else None
+        instead[name] = rest.without(theirs) if rest is not None else b""
+        left_out += len(ours) - instead[name].count(b"\n")
+        if not theirs <= ours:
+            shadowed[name] = ", ".join(sorted(theirs))
     return entries.lines(instead), entries.count - left_out, shadowed
 
 

@@ -63,14 +63,20 @@ class HostsWatch:
         """
         target = self._file.target
         name = os.path.basename(target).encode()
-        moved = inotify.IN_MOVED_TO | inotify.IN_MOVED_FROM | inotify.IN_DELETE | inotify.IN_CLOSE_WRITE
-        written = inotify.IN_MODIFY | inotify.IN_CLOSE_WRITE | inotify.IN_ATTRIB
+        mask = (
+            inotify.IN_CLOSE_WRITE
+            | inotify.IN_MOVED_TO
+            | inotify.IN_MOVED_FROM
+            | inotify.IN_DELETE
+            | inotify.IN_ATTRIB
+            | inotify.IN_MODIFY
+        )
 
         def happened(_ignored: object, path: FilePath[bytes], _mask: int) -> None:
             if path.basename() == name:
                 self._soon()
 
-        for watched, mask in ((os.path.dirname(target), moved), (target, written)):
+        for watched in (os.path.dirname(target), target):
             current = self._notifiers.get(watched)
             if current is not None and current in self._listening():
                 current.startReading()

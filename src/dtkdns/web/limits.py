@@ -10,6 +10,8 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from dtkdns.garbage import return_memory
+
 MOST_CONNECTIONS = 256
 """In all."""
 MOST_OF_A_PEER = 32
@@ -116,7 +118,8 @@ class LargeBodies:
                 self._waiting.remove(entry)
 
     def release(self, peer: str) -> None:
-        """One of this peer is done with: whoever waited first, and may, comes next."""
+        """One of this peer is done with: its memory goes back, and whoever waited first, and may, comes next."""
+        return_memory()
         self._peers.discard(peer)
         for entry in self._waiting:
             following, turn = entry
