@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dtkdns.hosts.entries import Entries, Entry, make_entry
+from dtkdns.hosts.entries import Entries, Entry, _Page, make_entry
 from dtkdns.hosts.markers import untouched
 from dtkdns.hosts.text import Block, put_in, read, remove, splice
 
@@ -487,3 +487,20 @@ def test_lines_given_instead_take_the_place_of_a_names_own() -> None:
     found = entries(a="10.0.0.1", b="10.0.0.2", c="10.0.0.3")
     own = lines_of(found.lines({}))
     assert found.lines({"b.dtk.io": b"x\n", "c.dtk.io": b""}) == own[0] + b"x\n"
+
+
+def test_lines_of_ones_own_for_many_names_cost_one_look_at_each_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+    entries_of = _Page.entries
+
+    def counting(page: _Page) -> dict[str, Entry]:
+        looks.append(1)
+        return entries_of(page)
+
+    monkeypatch.setattr(_Page, "entries", counting)
+    every = Entries(make_entry(f"n{number}.dtk.io", ("10.0.0.1",), "", "") for number in range(1000))
+    foreign = b"".join(b"10.0.0.%d n%d.dtk.io\n" % (1 + number % 2, number) for number in range(1000))
+    spliced = splice(foreign, every, MINE)
+    assert spliced.text == foreign
+    assert len(spliced.shadowed) == 500
+    assert len(looks) <= 1000 / 32 + 1
