@@ -17,6 +17,7 @@ ADDRESS_TYPES = frozenset({"A", "AAAA", "CNAME"})
 """The record types that make a name resolve to an address."""
 
 _KNOWN_TYPES = {name: name for name in (*ADDRESS_TYPES, "TXT", "SRV", "NS", "PTR", "MX", "NAPTR")}
+"""Each to itself: the endpoints of a type have one object for it."""
 _SHORT = 45
 """Letters of an address at most."""
 

@@ -145,12 +145,12 @@ class Projection:
             differing.append(name)
             if now_records:
                 records[name] = now_records
-            elif records:
-                records.pop(name, None)
+            elif name in records:
+                del records[name]
             if now_hidden:
                 hidden[name] = now_hidden
-            elif hidden:
-                hidden.pop(name, None)
+            elif name in hidden:
+                del hidden[name]
         domains = frozenset(domain for cluster in clusters.values() for domain in cluster.domains)
         return Projection(self.routable, domains, shown, records, hidden, pointing), tuple(differing)
 

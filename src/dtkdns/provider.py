@@ -458,7 +458,7 @@ class Provider:
         found = {name: Cluster(name) for name in sorted(self._settings.clusters())} | dict(loaded.clusters)
         clusters = {name: self._with_settings(cluster) for name, cluster in found.items()}
         owners = [owner for cluster in clusters.values() for owner in cluster.endpoints]
-        self.projection, touched = self.projection.after(clusters, owners)
+        self.projection, differing = self.projection.after(clusters, owners)
         self._clusters = clusters
         for cluster in clusters.values():
             if cluster.domains:
@@ -475,7 +475,7 @@ class Provider:
         if self._held:
             for face in self._faces:
                 face.hold()
-        shows = [face.show(self.projection, touched) for face in self._faces]
+        shows = [face.show(self.projection, differing) for face in self._faces]
         tried = Deferred.fromCoroutine(_all_of(shows))
         return tried.addErrback(lambda _said: None)  # the face says it, and tries on
 

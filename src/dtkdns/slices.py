@@ -47,5 +47,5 @@ async def in_slices(steps: Steps[T], clock: IReactorTime) -> T:
 
 
 async def give_way(clock: IReactorTime) -> None:
-    """Let the reactor get to everything else, between two works that may each take a slice."""
+    """Let the reactor get to everything else."""
     await deferLater(clock, 0)
